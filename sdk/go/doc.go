@@ -1,0 +1,15 @@
+// Package sdk is the root of the host-side Go library: what a host app, a back
+// end or the manifest service needs to read a published mini program document
+// and to know what it means for one user. It has no code of its own:
+//
+//   - document: the published document's types, strict reading, canonical writing
+//   - dsse: signed envelopes (DSSE v1 with ECDSA P-256)
+//   - release: the checks that a client makes before it believes a document
+//   - bucket: a user's place among the 10,000 buckets of bucket/v1
+//   - decide: which variant a user gets, and what to do with what is installed
+//
+// Everything here is pure: values in, values out, time passed as a value. The
+// module depends on the standard library alone.
+//
+// The files in sdk/vectors pin bucket/v1 and the decision for every language.
+package sdk
