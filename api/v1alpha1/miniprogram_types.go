@@ -1,0 +1,203 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Values of MiniProgram spec.availability.
+const (
+	AvailabilityListed    = "Listed"
+	AvailabilityHidden    = "Hidden"
+	AvailabilitySuspended = "Suspended"
+)
+
+// MiniProgram is one mini program: its identity, owners, and what it declares
+// about permissions, domains and privacy.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=mp,categories=miniprogram-all
+// +kubebuilder:printcolumn:name="App ID",type=string,JSONPath=`.spec.appID`
+// +kubebuilder:printcolumn:name="Availability",type=string,JSONPath=`.spec.availability`
+// +kubebuilder:printcolumn:name="Latest",type=string,JSONPath=`.status.latestVersion`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type MiniProgram struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what the developer group says.
+	// +required
+	Spec MiniProgramSpec `json:"spec"`
+	// status is what the controller observed.
+	// +kubebuilder:default={"observedGeneration":-1}
+	// +optional
+	Status MiniProgramStatus `json:"status,omitempty"`
+}
+
+// MiniProgramSpec is the identity and declaration of a mini program.
+// +kubebuilder:validation:XValidation:rule="self.appID == oldSelf.appID",message="spec.appID may not change: host apps ask by it; create another MiniProgram instead"
+// +kubebuilder:validation:XValidation:rule="has(self.kind) == has(oldSelf.kind) && (!has(self.kind) || self.kind == oldSelf.kind)",message="spec.kind may not change; create another MiniProgram instead"
+type MiniProgramSpec struct {
+	// appID is the name by which host apps ask for the mini program, unique in the installation. May not change.
+	// +kubebuilder:validation:MinLength=3
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$`
+	// +required
+	AppID string `json:"appID"`
+	// kind of program. May not change.
+	// +kubebuilder:validation:Enum=MiniProgram;MiniGame;WebApp
+	// +kubebuilder:default=MiniProgram
+	// +optional
+	Kind string `json:"kind,omitempty"`
+	// displayName that users see.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	DisplayName string `json:"displayName"`
+	// description that users see.
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Description string `json:"description,omitempty"`
+	// categories under which host apps list it.
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=64
+	// +listType=set
+	// +optional
+	Categories []string `json:"categories,omitempty"`
+	// owners are people or teams to ask; they carry no rights.
+	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	// +listType=set
+	// +optional
+	Owners []string `json:"owners,omitempty"`
+	// locales carry names and descriptions in other languages.
+	// +kubebuilder:validation:MaxItems=50
+	// +listType=map
+	// +listMapKey=lang
+	// +optional
+	Locales []LocalizedText `json:"locales,omitempty"`
+	// hostApps are the names of the HostApps that it is meant for.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +listType=set
+	// +required
+	HostApps []string `json:"hostApps"`
+	// permissions that it may ask the host app for. Copied into a version when that is packaged.
+	// +kubebuilder:validation:MaxItems=50
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Permissions []Permission `json:"permissions,omitempty"`
+	// domains that it may reach. Copied into a version when that is packaged.
+	// +optional
+	Domains *Domains `json:"domains,omitempty"`
+	// privacy facts. Copied into a version when that is packaged.
+	// +optional
+	Privacy *Privacy `json:"privacy,omitempty"`
+	// minimumVersion is the lowest version that host apps still open. Unset: any.
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`
+	// +optional
+	MinimumVersion string `json:"minimumVersion,omitempty"`
+	// availability is Listed for everybody, Hidden for who asks by app ID, Suspended for nobody.
+	// +kubebuilder:validation:Enum=Listed;Hidden;Suspended
+	// +kubebuilder:default=Listed
+	// +optional
+	Availability string `json:"availability,omitempty"`
+}
+
+// LocalizedText is a name and a description in one language.
+type LocalizedText struct {
+	// lang is a BCP 47 language tag, such as "zh-CN".
+	// +kubebuilder:validation:MaxLength=35
+	// +kubebuilder:validation:Pattern=`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$`
+	// +required
+	Lang string `json:"lang"`
+	// displayName in that language.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	DisplayName string `json:"displayName"`
+	// description in that language.
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Description string `json:"description,omitempty"`
+}
+
+// MiniProgramStatus is what the controller observed of a MiniProgram.
+type MiniProgramStatus struct {
+	// observedGeneration is the generation that the conditions speak of; -1 before the first pass.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// conditions: Ready, Reconciling, Stalled.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// releases tell what is served where.
+	// +kubebuilder:validation:MaxItems=200
+	// +listType=atomic
+	// +optional
+	Releases []Release `json:"releases,omitempty"`
+	// rejections are vetoes that stay, also when the Review is deleted.
+	// +kubebuilder:validation:MaxItems=200
+	// +listType=atomic
+	// +optional
+	Rejections []Rejection `json:"rejections,omitempty"`
+	// latestVersion is the highest version that is Ready.
+	// +optional
+	LatestVersion string `json:"latestVersion,omitempty"`
+}
+
+// Release is one version served to one host app.
+type Release struct {
+	// hostApp that it is served to.
+	// +required
+	HostApp string `json:"hostApp"`
+	// channel on which it is served.
+	// +required
+	Channel string `json:"channel"`
+	// version that everybody gets there.
+	// +required
+	Version string `json:"version"`
+	// digest of its artifact.
+	// +required
+	Digest string `json:"digest"`
+	// rollout that serves it.
+	// +required
+	Rollout string `json:"rollout"`
+}
+
+// Rejection is a reviewer's veto of a digest.
+type Rejection struct {
+	// digest that was rejected.
+	// +required
+	Digest string `json:"digest"`
+	// role in which it was rejected.
+	// +required
+	Role string `json:"role"`
+	// hostApp that the veto is for; unset for all.
+	// +optional
+	HostApp string `json:"hostApp,omitempty"`
+	// reviewer who rejected it.
+	// +required
+	Reviewer string `json:"reviewer"`
+	// review that holds the comment.
+	// +optional
+	Review string `json:"review,omitempty"`
+	// time of the rejection.
+	// +required
+	Time metav1.Time `json:"time"`
+}
+
+// MiniProgramList is a list of MiniPrograms.
+// +kubebuilder:object:root=true
+type MiniProgramList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []MiniProgram `json:"items"`
+}

@@ -1,0 +1,166 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Values of Review spec.decision.
+const (
+	DecisionPending   = "Pending"
+	DecisionApproved  = "Approved"
+	DecisionRejected  = "Rejected"
+	DecisionWithdrawn = "Withdrawn"
+)
+
+// Review is one person's word on one digest, in one role. The controller
+// creates pending ones; `kubectl get mprev` is the reviewers' queue.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=mprev,categories=miniprogram-all
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.spec.versionRef.name`
+// +kubebuilder:printcolumn:name="Role",type=string,JSONPath=`.spec.role`
+// +kubebuilder:printcolumn:name="Host App",type=string,JSONPath=`.spec.hostApp`
+// +kubebuilder:printcolumn:name="Decision",type=string,JSONPath=`.spec.decision`
+// +kubebuilder:printcolumn:name="Reviewer",type=string,JSONPath=`.spec.reviewer`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Digest",type=string,priority=1,JSONPath=`.spec.digest`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type Review struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what is asked, and the reviewer's answer.
+	// +required
+	Spec ReviewSpec `json:"spec"`
+	// status tells whether the review counts.
+	// +kubebuilder:default={"observedGeneration":-1}
+	// +optional
+	Status ReviewStatus `json:"status,omitempty"`
+}
+
+// ReviewSpec is fixed but for the reviewer's answer.
+// +kubebuilder:validation:XValidation:rule="self.miniProgramRef == oldSelf.miniProgramRef",message="spec.miniProgramRef may not change"
+// +kubebuilder:validation:XValidation:rule="self.versionRef == oldSelf.versionRef",message="spec.versionRef may not change"
+// +kubebuilder:validation:XValidation:rule="self.digest == oldSelf.digest",message="spec.digest may not change: a review is bound to the bytes that were looked at"
+// +kubebuilder:validation:XValidation:rule="self.role == oldSelf.role",message="spec.role may not change"
+// +kubebuilder:validation:XValidation:rule="has(self.hostApp) == has(oldSelf.hostApp) && (!has(self.hostApp) || self.hostApp == oldSelf.hostApp)",message="spec.hostApp may not change"
+// +kubebuilder:validation:XValidation:rule="has(self.requestedBy) == has(oldSelf.requestedBy) && (!has(self.requestedBy) || self.requestedBy == oldSelf.requestedBy)",message="spec.requestedBy may not change"
+// +kubebuilder:validation:XValidation:rule="has(self.expirationTime) == has(oldSelf.expirationTime) && (!has(self.expirationTime) || self.expirationTime == oldSelf.expirationTime)",message="spec.expirationTime may not change"
+// +kubebuilder:validation:XValidation:rule="oldSelf.decision == 'Pending' || self.decision == oldSelf.decision",message="spec.decision may not change once it is taken; a later Review can supersede it"
+// +kubebuilder:validation:XValidation:rule="oldSelf.decision == 'Pending' || (has(self.reviewer) == has(oldSelf.reviewer) && (!has(self.reviewer) || self.reviewer == oldSelf.reviewer))",message="spec.reviewer may not change once the decision is taken"
+// +kubebuilder:validation:XValidation:rule="oldSelf.decision == 'Pending' || (has(self.comment) == has(oldSelf.comment) && (!has(self.comment) || self.comment == oldSelf.comment))",message="spec.comment may not change once the decision is taken"
+// +kubebuilder:validation:XValidation:rule="oldSelf.decision == 'Pending' || (has(self.checklist) == has(oldSelf.checklist) && (!has(self.checklist) || self.checklist == oldSelf.checklist))",message="spec.checklist may not change once the decision is taken"
+// +kubebuilder:validation:XValidation:rule="oldSelf.decision == 'Pending' || (has(self.supersedes) == has(oldSelf.supersedes) && (!has(self.supersedes) || self.supersedes == oldSelf.supersedes))",message="spec.supersedes may not change once the decision is taken"
+// +kubebuilder:validation:XValidation:rule="self.decision != 'Rejected' || (has(self.comment) && self.comment.size() > 0)",message="spec.comment is required when spec.decision is Rejected: say what has to change"
+// +kubebuilder:validation:XValidation:rule="!(self.decision in ['Approved', 'Rejected']) || (has(self.reviewer) && self.reviewer.size() > 0)",message="spec.reviewer is required with a decision: write your own user name, as kubectl auth whoami shows it"
+// +kubebuilder:validation:XValidation:rule="self.decision != 'Pending' || !has(self.reviewer)",message="spec.reviewer may only be set together with a decision"
+type ReviewSpec struct {
+	// miniProgramRef names the MiniProgram, in the same namespace. May not change.
+	// +required
+	MiniProgramRef MiniProgramReference `json:"miniProgramRef"`
+	// versionRef names the MiniProgramVersion, in the same namespace. May not change.
+	// +required
+	VersionRef VersionReference `json:"versionRef"`
+	// digest of the artifact that is reviewed. May not change.
+	// +kubebuilder:validation:MaxLength=71
+	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
+	// +required
+	Digest string `json:"digest"`
+	// role in which the reviewer speaks, such as quality or privacy. May not change.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^[a-z]([a-z0-9-]*[a-z0-9])?$`
+	// +required
+	Role string `json:"role"`
+	// hostApp that the decision is for. Unset: for all of the program's. May not change.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	HostApp string `json:"hostApp,omitempty"`
+	// requestedBy is the version's author. May not change.
+	// +kubebuilder:validation:MaxLength=256
+	// +optional
+	RequestedBy string `json:"requestedBy,omitempty"`
+	// expirationTime after which the decision no longer counts. Unset: as the policy says. May not change.
+	// +optional
+	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
+	// decision of the reviewer. One way: from Pending to Approved, Rejected or Withdrawn.
+	// +kubebuilder:validation:Enum=Pending;Approved;Rejected;Withdrawn
+	// +kubebuilder:default=Pending
+	// +optional
+	Decision string `json:"decision"`
+	// reviewer who decided: the requesting user, as admission checks. Fixed with the decision.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +optional
+	Reviewer string `json:"reviewer,omitempty"`
+	// comment for the author. Required when the decision is Rejected. Fixed with the decision.
+	// +kubebuilder:validation:MaxLength=2048
+	// +optional
+	Comment string `json:"comment,omitempty"`
+	// checklist that the reviewer went through. Fixed with the decision.
+	// +kubebuilder:validation:MaxItems=50
+	// +listType=atomic
+	// +optional
+	Checklist []ChecklistItem `json:"checklist,omitempty"`
+	// evidence that author and reviewer point to.
+	// +kubebuilder:validation:MaxItems=20
+	// +listType=atomic
+	// +optional
+	Evidence []Evidence `json:"evidence,omitempty"`
+	// supersedes names an earlier Review of the same digest and role whose rejection this one lifts. Fixed with the decision.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Supersedes string `json:"supersedes,omitempty"`
+}
+
+// ChecklistItem is one thing that the reviewer looked at.
+type ChecklistItem struct {
+	// item that was looked at.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +required
+	Item string `json:"item"`
+	// result of the look.
+	// +kubebuilder:validation:Enum=Pass;Fail;NotApplicable
+	// +required
+	Result string `json:"result"`
+	// note about it.
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Note string `json:"note,omitempty"`
+}
+
+// Evidence is something to look at.
+type Evidence struct {
+	// title of it.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +required
+	Title string `json:"title"`
+	// url of it.
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:Pattern=`^https?://`
+	// +required
+	URL string `json:"url"`
+}
+
+// ReviewStatus tells whether a review counts.
+type ReviewStatus struct {
+	// observedGeneration is the generation that the conditions speak of; -1 before the first pass.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// conditions: Ready is True when there is nothing more to do with the review.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ReviewList is a list of Reviews.
+// +kubebuilder:object:root=true
+type ReviewList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Review `json:"items"`
+}

@@ -1,0 +1,173 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Values of ReviewPolicy spec.enforcement, of selfApproval, and the role that asks for nobody.
+const (
+	Enforce = "Enforce"
+	Warn    = "Warn"
+	Audit   = "Audit"
+
+	SelfApprovalForbidden = "Forbidden"
+	SelfApprovalAllowed   = "Allowed"
+
+	// RoleNone in an approval says that a policy asks for no approval at all.
+	RoleNone = "none"
+)
+
+// ReviewPolicy is what the platform's administrators ask of the versions of
+// many developer groups: quality, privacy and approvals.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,path=reviewpolicies,shortName=mpp,categories=miniprogram-all
+// +kubebuilder:printcolumn:name="Enforcement",type=string,JSONPath=`.spec.enforcement`
+// +kubebuilder:printcolumn:name="Covered",type=integer,JSONPath=`.status.versions.covered`
+// +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.versions.failed`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type ReviewPolicy struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what the policy asks for.
+	// +required
+	Spec ReviewPolicySpec `json:"spec"`
+	// status is what the controller observed.
+	// +kubebuilder:default={"observedGeneration":-1}
+	// +optional
+	Status ReviewPolicyStatus `json:"status,omitempty"`
+}
+
+// ReviewPolicySpec is what a policy asks for. All policies that cover a version apply together.
+type ReviewPolicySpec struct {
+	// namespaceSelector selects developer groups by the labels of their namespaces. Unset: all.
+	// +optional
+	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+	// hostApps to which the policy applies. Unset: all.
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +listType=set
+	// +optional
+	HostApps []string `json:"hostApps,omitempty"`
+	// enforcement is Enforce when findings and missing approvals hold a release back; Warn shows findings, Audit only counts them.
+	// +kubebuilder:validation:Enum=Enforce;Warn;Audit
+	// +kubebuilder:default=Enforce
+	// +optional
+	Enforcement string `json:"enforcement,omitempty"`
+	// quality rules.
+	// +optional
+	Quality *QualityRules `json:"quality,omitempty"`
+	// privacy rules.
+	// +optional
+	Privacy *PrivacyRules `json:"privacy,omitempty"`
+	// approvals that a version needs.
+	// +kubebuilder:validation:MaxItems=10
+	// +listType=map
+	// +listMapKey=role
+	// +optional
+	Approvals []ApprovalRule `json:"approvals,omitempty"`
+}
+
+// QualityRules bound what a bundle may be.
+type QualityRules struct {
+	// maxBundleBytes is the largest archive. Unset: as the manager's flag.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1073741824
+	// +optional
+	MaxBundleBytes *int64 `json:"maxBundleBytes,omitempty"`
+	// maxFiles is the largest number of files.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	// +optional
+	MaxFiles *int32 `json:"maxFiles,omitempty"`
+	// maxPages is the largest number of pages.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	// +optional
+	MaxPages *int32 `json:"maxPages,omitempty"`
+}
+
+// PrivacyRules bound what a mini program may ask for.
+type PrivacyRules struct {
+	// allowedPermissions is all that may be declared. Unset: anything.
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=128
+	// +listType=set
+	// +optional
+	AllowedPermissions []string `json:"allowedPermissions,omitempty"`
+	// permissionReason is Required when every declared permission needs a reason. Unset means Optional.
+	// +kubebuilder:validation:Enum=Required;Optional
+	// +optional
+	PermissionReason string `json:"permissionReason,omitempty"`
+	// privacyPolicy is Required when a policy URL must be declared. Unset means Optional.
+	// +kubebuilder:validation:Enum=Required;Optional
+	// +optional
+	PrivacyPolicy string `json:"privacyPolicy,omitempty"`
+}
+
+// ApprovalRule asks for the approval of a number of people in a role.
+type ApprovalRule struct {
+	// role of the reviewers, such as quality or privacy; "none" says that this policy asks for nobody.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^[a-z]([a-z0-9-]*[a-z0-9])?$`
+	// +required
+	Role string `json:"role"`
+	// count of distinct people. Unset: 1.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10
+	// +optional
+	Count *int32 `json:"count,omitempty"`
+	// hostApps for each of which the approval is asked separately. Unset: one approval for all.
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +listType=set
+	// +optional
+	HostApps []string `json:"hostApps,omitempty"`
+	// selfApproval is Allowed when the version's author may be the reviewer. Unset means Forbidden.
+	// +kubebuilder:validation:Enum=Forbidden;Allowed
+	// +optional
+	SelfApproval string `json:"selfApproval,omitempty"`
+	// validSeconds after the decision in which it counts. Unset: without end.
+	// +kubebuilder:validation:Minimum=60
+	// +kubebuilder:validation:Maximum=315360000
+	// +optional
+	ValidSeconds *int64 `json:"validSeconds,omitempty"`
+}
+
+// ReviewPolicyStatus is what the controller observed of a policy.
+type ReviewPolicyStatus struct {
+	// observedGeneration is the generation that the conditions speak of; -1 before the first pass.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// conditions: Ready, ApprovalPolicyEnforced, Reconciling, Stalled.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// versions counts those that the policy covers.
+	// +optional
+	Versions *PolicyVersions `json:"versions,omitempty"`
+}
+
+// PolicyVersions counts versions.
+type PolicyVersions struct {
+	// covered by the policy.
+	Covered int32 `json:"covered"`
+	// passed its content rules.
+	Passed int32 `json:"passed"`
+	// failed its content rules.
+	Failed int32 `json:"failed"`
+}
+
+// ReviewPolicyList is a list of ReviewPolicies.
+// +kubebuilder:object:root=true
+type ReviewPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ReviewPolicy `json:"items"`
+}
