@@ -1,0 +1,117 @@
+package gate
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+)
+
+// Rules says which approvals the policies ask of a program for these host apps.
+// The policies must be those whose selectors cover the version; those that only
+// warn or audit are passed over, as are those for other host apps.
+//
+// An approval without host apps, in a policy without host apps, becomes one rule
+// that concerns all. Any other becomes one rule for each of the program's host
+// apps that both the policy and the approval name; what neither leaves is no rule.
+// Where several ask for the same role and host app, the larger count, the
+// stricter self-approval and the shorter validity hold.
+//
+// covered says that an enforcing policy covers at least one of the host apps.
+// none says that a policy asks for nobody: role none must stand for every host
+// app that no rule concerns. It never takes away what another approval asks for.
+//
+// The rules are sorted by role and host app. hostApps should be all of the program's: a
+// rollout asks with the same rules about fewer in Question.HostApps.
+func Rules(policies []v1alpha1.ReviewPolicy, hostApps []string) (rules []Rule, covered, none bool) {
+	var free []string // host apps for which some policy says role none
+	for i := range policies {
+		spec := &policies[i].Spec
+		if spec.Enforcement == v1alpha1.Warn || spec.Enforcement == v1alpha1.Audit {
+			continue
+		}
+		reach := common(hostApps, spec.HostApps)
+		if len(spec.HostApps) > 0 && len(reach) == 0 {
+			continue
+		}
+		covered = true
+		for _, a := range spec.Approvals {
+			targets := common(reach, a.HostApps)
+			if a.Role == v1alpha1.RoleNone {
+				free = append(free, targets...)
+				continue
+			}
+			if len(spec.HostApps) == 0 && len(a.HostApps) == 0 {
+				targets = []string{""}
+			}
+			for _, h := range targets {
+				rules = append(rules, ruleOf(policies[i].Name, a, h))
+			}
+		}
+	}
+	rules = merge(rules)
+	none = len(free) > 0
+	for _, h := range hostApps {
+		ruled := slices.ContainsFunc(rules, func(r Rule) bool { return r.HostApp == "" || r.HostApp == h })
+		none = none && (ruled || slices.Contains(free, h))
+	}
+	return rules, covered, none
+}
+
+// common returns the names that selected has too; all of them when it selects nothing in particular.
+func common(names, selected []string) []string {
+	if len(selected) == 0 {
+		return names
+	}
+	var both []string
+	for _, n := range names {
+		if slices.Contains(selected, n) {
+			both = append(both, n)
+		}
+	}
+	return both
+}
+
+// ruleOf returns what an approval asks for one host app, or for all when hostApp is "".
+func ruleOf(policy string, a v1alpha1.ApprovalRule, hostApp string) Rule {
+	rule := Rule{Policy: policy, Role: a.Role, Count: 1, HostApp: hostApp, SelfApproval: a.SelfApproval == v1alpha1.SelfApprovalAllowed}
+	if a.Count != nil {
+		rule.Count = int(*a.Count)
+	}
+	if a.ValidSeconds != nil {
+		rule.Valid = time.Duration(*a.ValidSeconds) * time.Second
+	}
+	return rule
+}
+
+// merge returns one rule for each role and host app, sorted, without touching rules.
+func merge(rules []Rule) []Rule {
+	sorted := slices.SortedStableFunc(slices.Values(rules), func(a, b Rule) int {
+		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.HostApp, b.HostApp), cmp.Compare(a.Policy, b.Policy))
+	})
+	var merged []Rule
+	for _, r := range sorted {
+		r.Count = max(r.Count, 1)
+		if n := len(merged); n > 0 && merged[n-1].Role == r.Role && merged[n-1].HostApp == r.HostApp {
+			merged[n-1] = stricter(merged[n-1], r)
+			continue
+		}
+		merged = append(merged, r)
+	}
+	return merged
+}
+
+// stricter returns the rule that a and b, of the same role and host app, make together.
+func stricter(a, b Rule) Rule {
+	a.Count = max(a.Count, b.Count)
+	a.SelfApproval = a.SelfApproval && b.SelfApproval
+	if b.Valid > 0 && (a.Valid <= 0 || b.Valid < a.Valid) {
+		a.Valid = b.Valid
+	}
+	if !slices.Contains(strings.Split(a.Policy, ", "), b.Policy) {
+		a.Policy += ", " + b.Policy
+	}
+	return a
+}

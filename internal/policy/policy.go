@@ -1,0 +1,173 @@
+// Package policy compares the facts about a checked bundle with what review
+// policies and host apps allow. It takes values and returns findings; which
+// policies cover a version is asked with Selects, and what a policy says about
+// approvals is the business of package gate.
+//
+// Severity follows spec.enforcement: findings of a policy that enforces are
+// errors and hold a release back; those of Warn and Audit are warnings. Findings
+// of Audit are only there to be counted: Shown leaves them out, so that a trial
+// run of a policy tells its administrators and does not disturb developers.
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+)
+
+// Rules of findings.
+const (
+	RuleBundleSize              = "QualityBundleSize"
+	RuleFiles                   = "QualityFiles"
+	RulePages                   = "QualityPages"
+	RulePermissionNotAllowed    = "PermissionNotAllowed"
+	RulePermissionReasonMissing = "PermissionReasonMissing"
+	RulePrivacyPolicyMissing    = "PrivacyPolicyMissing"
+)
+
+// Severities of findings, as in the status of a MiniProgramVersion.
+const (
+	SeverityError   = "error"
+	SeverityWarning = "warning"
+)
+
+// required is the value of the enums in spec.privacy and of a permission's need.
+const required = "Required"
+
+// Facts are what is known of a bundle and of the program that it belongs to.
+type Facts struct {
+	// ArchiveBytes is the size of the archive as it came.
+	ArchiveBytes int64
+	// Files is the number of regular files in it.
+	Files int
+	// Pages is the number of pages that it declares.
+	Pages int
+	// Format of the bundle: MiniApp, Dimina or Web. Named in messages; may be empty.
+	Format string
+	// Declaration as it is frozen in the version.
+	Declaration v1alpha1.Declaration
+	// BundlePermissions are the names that the bundle's own manifest requests.
+	BundlePermissions []string
+}
+
+// Result is what one policy has to say.
+type Result struct {
+	// Policy is the name of the ReviewPolicy, Generation the one that was applied.
+	Policy     string
+	Generation int64
+	// Enforcement is Enforce, Warn or Audit, never empty.
+	Enforcement string
+	// Findings in the order of the policy's fields, those about permissions sorted by name. Nil when there is none.
+	Findings []v1alpha1.Finding
+}
+
+// Check holds the facts against the content rules of every given policy and
+// returns one result for each, sorted by the policy's name. The policies must be
+// those that cover the version.
+func Check(f Facts, policies []v1alpha1.ReviewPolicy) []Result {
+	results := make([]Result, 0, len(policies))
+	for i := range policies {
+		p := &policies[i]
+		c := &check{policy: p.Name, severity: SeverityWarning}
+		enforcement := enforcementOf(p)
+		if enforcement == v1alpha1.Enforce {
+			c.severity = SeverityError
+		}
+		c.quality(f, p.Spec.Quality)
+		c.privacy(f, p.Spec.Privacy)
+		results = append(results, Result{p.Name, p.Generation, enforcement, c.findings})
+	}
+	slices.SortStableFunc(results, func(a, b Result) int { return cmp.Compare(a.Policy, b.Policy) })
+	return results
+}
+
+// Blocking is the number of findings that hold a release back: the errors of
+// policies that enforce.
+func Blocking(results []Result) int {
+	n := 0
+	for _, r := range results {
+		if r.Enforcement != v1alpha1.Enforce {
+			continue
+		}
+		for _, f := range r.Findings {
+			if f.Severity == SeverityError {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Shown are the findings for the status of a version: errors first, then the
+// warnings of policies that warn, each in the order of results. Findings of
+// Audit policies are not among them.
+func Shown(results []Result) []v1alpha1.Finding {
+	var shown []v1alpha1.Finding
+	for _, r := range results {
+		if r.Enforcement != v1alpha1.Audit {
+			shown = append(shown, r.Findings...)
+		}
+	}
+	slices.SortStableFunc(shown, func(a, b v1alpha1.Finding) int { return cmp.Compare(a.Severity, b.Severity) })
+	return shown
+}
+
+// Selects tells whether p covers versions in a namespace with these labels that
+// are meant for these host apps. A policy without namespaceSelector covers every
+// namespace, one without hostApps every host app; one with hostApps covers a
+// version that is meant for at least one of them.
+//
+// The error names the policy and the field. The API server accepts selectors that
+// mean nothing, so a caller must hold back what such a policy might cover.
+func Selects(p *v1alpha1.ReviewPolicy, namespaceLabels map[string]string, hostApps []string) (bool, error) {
+	if p.Spec.NamespaceSelector != nil { // as a selector, nil would select nothing
+		selector, err := metav1.LabelSelectorAsSelector(p.Spec.NamespaceSelector)
+		if err != nil {
+			return false, fmt.Errorf("ReviewPolicy %s: reading spec.namespaceSelector: %w", p.Name, err)
+		}
+		if !selector.Matches(labels.Set(namespaceLabels)) {
+			return false, nil
+		}
+	}
+	if len(p.Spec.HostApps) == 0 {
+		return true, nil
+	}
+	return slices.ContainsFunc(hostApps, func(h string) bool { return slices.Contains(p.Spec.HostApps, h) }), nil
+}
+
+// enforcementOf returns the policy's enforcement. What is unset or unknown
+// enforces: a policy must not be switched off by a word that nobody understands.
+func enforcementOf(p *v1alpha1.ReviewPolicy) string {
+	if e := p.Spec.Enforcement; e == v1alpha1.Warn || e == v1alpha1.Audit {
+		return e
+	}
+	return v1alpha1.Enforce
+}
+
+// cut shortens s to at most limit characters.
+func cut(s string, limit int) string {
+	runes := []rune(s)
+	if len(runes) <= limit {
+		return s
+	}
+	return string(runes[:limit-1]) + "…"
+}
+
+// enumerate shows the first five names.
+func enumerate(names []string) string {
+	const shown = 5
+	if len(names) == 0 {
+		return "none"
+	}
+	list := strings.Join(names[:min(shown, len(names))], ", ")
+	if rest := len(names) - shown; rest > 0 {
+		list += fmt.Sprintf(" and %d more", rest)
+	}
+	return list
+}
