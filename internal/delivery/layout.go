@@ -1,0 +1,107 @@
+package delivery
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// DocumentLabel tells the ConfigMaps of the publication namespace apart by what they hold.
+const DocumentLabel = "miniprogram.dev/document"
+
+// Values of DocumentLabel.
+const (
+	KindRollout = "rollout"
+	KindHostApp = "hostapp"
+	KindLedger  = "ledger"
+)
+
+// Keys in the data of a rollout's ConfigMap.
+const (
+	// KeyEnvelope is the signed envelope, as host apps get it.
+	KeyEnvelope = "envelope"
+	// KeyDocument is the document in the envelope, for people to read; nothing reads it back.
+	KeyDocument = "document"
+	// KeySequence is the document's sequence in decimal digits; admission refuses to lower it.
+	KeySequence = "sequence"
+	// KeyPercent is the share of users that get the target, such as "5%", for people.
+	KeyPercent = "percent"
+	// KeyRepository is where the artifact's blobs are, below the prefix under which the manager
+	// publishes. It needs no signature: what is read there is checked against digests that the
+	// document names.
+	KeyRepository = "repository"
+	// KeyHostApp is the JSON of HostAppConfig in a host app's ConfigMap.
+	KeyHostApp = "hostapp"
+)
+
+// maxConfigMapName is Kubernetes' bound on the name of an object.
+const maxConfigMapName = 253
+
+// RolloutConfigMap names the ConfigMap of a rollout's document.
+func RolloutConfigMap(namespace, rollout string) string {
+	return bounded(namespace+"."+rollout, ".rollout")
+}
+
+// HostAppConfigMap names the ConfigMap of a host app.
+func HostAppConfigMap(hostApp string) string { return bounded(hostApp, ".hostapp") }
+
+// LedgerConfigMap names the ConfigMap that remembers an app ID. App IDs have
+// upper-case letters, which names of objects have not: the name is a hash.
+func LedgerConfigMap(appID string) string {
+	sum := sha256.Sum256([]byte(appID))
+	return hex.EncodeToString(sum[:16]) + ".ledger"
+}
+
+func bounded(name, suffix string) string {
+	if len(name)+len(suffix) <= maxConfigMapName {
+		return name + suffix
+	}
+	sum := sha256.Sum256([]byte(name))
+	return strings.TrimRight(name[:150], ".-") + "." + hex.EncodeToString(sum[:16]) + suffix
+}
+
+// HostAppConfig is what the manifest service knows of a host app.
+type HostAppConfig struct {
+	Name         string   `json:"name"`
+	DisplayName  string   `json:"displayName,omitempty"`
+	Availability string   `json:"availability"` // Active or Disabled
+	Dialects     []string `json:"dialects"`     // Signed, Resolve, Dimina
+	Poll         Poll     `json:"poll"`
+	Blocks       []Block  `json:"blocks,omitempty"`
+}
+
+// Poll is how often a host app should ask, in seconds.
+type Poll struct {
+	IntervalSeconds int32 `json:"intervalSeconds"`
+	MinSeconds      int32 `json:"minSeconds"`
+}
+
+// Block is an app ID or a digest that is not served to the host app.
+type Block struct {
+	AppID  string `json:"appID,omitempty"`
+	Digest string `json:"digest,omitempty"`
+	Reason string `json:"reason"`
+}
+
+// ParseHostApp reads what MarshalHostApp wrote.
+func ParseHostApp(data string) (*HostAppConfig, error) {
+	var c HostAppConfig
+	if err := json.Unmarshal([]byte(data), &c); err != nil {
+		return nil, fmt.Errorf("reading the host app's configuration: %w", err)
+	}
+	if c.Name == "" {
+		return nil, fmt.Errorf("reading the host app's configuration: name is missing")
+	}
+	return &c, nil
+}
+
+// MarshalHostApp gives the same bytes for the same configuration.
+func MarshalHostApp(c *HostAppConfig) (string, error) {
+	b, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("writing the host app's configuration: %w", err)
+	}
+	return string(b), nil
+}

@@ -1,0 +1,193 @@
+// Package ledger remembers what must outlive the objects that it is about: who
+// holds an app ID, and for each channel and host app the last sequence, the last
+// delivery number, and the version that was stable.
+//
+// It is one ConfigMap for each app ID in the publication namespace. Two
+// developer groups cannot hold one app ID, and a Rollout that is created anew
+// goes on from the numbers that host apps have seen.
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+)
+
+const dataKey = "ledger"
+
+// Holder is the MiniProgram that holds an app ID.
+type Holder struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+}
+
+// Entry is what a rollout had reached.
+type Entry struct {
+	Channel  string   `json:"channel"`
+	HostApps []string `json:"hostApps"`
+	// Namespace and Rollout that wrote the entry.
+	Namespace string `json:"namespace"`
+	Rollout   string `json:"rollout"`
+	// Sequence and Delivery are the highest that were given out when it was written.
+	Sequence int64             `json:"sequence"`
+	Delivery int64             `json:"delivery"`
+	Stable   *v1alpha1.Variant `json:"stable,omitempty"`
+}
+
+// page is the whole ledger of one app ID.
+type page struct {
+	AppID   string  `json:"appID"`
+	Holder  Holder  `json:"holder"`
+	Entries []Entry `json:"entries,omitempty"`
+}
+
+// TakenError says that another MiniProgram holds the app ID.
+type TakenError struct {
+	AppID  string
+	Holder Holder
+}
+
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("spec.appID %s is held by another MiniProgram; choose another app ID, or ask the platform's administrators to transfer it", e.AppID)
+}
+
+// ErrUnclaimed says that nobody holds the app ID yet.
+var ErrUnclaimed = errors.New("nobody holds the app ID yet")
+
+// Ledger reads and writes pages. Client may read through a cache: every write
+// carries the version that was read, so a stale one conflicts and is done again.
+type Ledger struct {
+	Client    client.Client
+	Namespace string
+}
+
+// Claim records the holder of an app ID at the first call, and afterwards fails
+// with a *TakenError for every other.
+func (l *Ledger) Claim(ctx context.Context, appID string, holder Holder) error {
+	p, cm, err := l.read(ctx, appID)
+	if err != nil {
+		return err
+	}
+	if cm != nil {
+		if p.Holder != holder {
+			return &TakenError{AppID: appID, Holder: p.Holder}
+		}
+		return nil
+	}
+	return l.write(ctx, nil, page{AppID: appID, Holder: holder})
+}
+
+// Holds fails with a *TakenError when somebody else holds the app ID, and with
+// ErrUnclaimed when nobody does yet.
+func (l *Ledger) Holds(ctx context.Context, appID string, holder Holder) error {
+	p, cm, err := l.read(ctx, appID)
+	if err != nil {
+		return err
+	}
+	if cm == nil {
+		return ErrUnclaimed
+	}
+	if p.Holder != holder {
+		return &TakenError{AppID: appID, Holder: p.Holder}
+	}
+	return nil
+}
+
+// Find returns the entries of the channel that share a host app with hostApps,
+// the highest sequence first.
+func (l *Ledger) Find(ctx context.Context, appID, channel string, hostApps []string) ([]Entry, error) {
+	p, _, err := l.read(ctx, appID)
+	if err != nil {
+		return nil, err
+	}
+	found := slices.DeleteFunc(p.Entries, func(e Entry) bool {
+		return e.Channel != channel || !slices.ContainsFunc(e.HostApps, func(h string) bool { return slices.Contains(hostApps, h) })
+	})
+	slices.SortStableFunc(found, func(a, b Entry) int { return cmp.Compare(b.Sequence, a.Sequence) })
+	return found, nil
+}
+
+// Record writes what a rollout has reached in the place of what it wrote before.
+// It writes nothing when nothing but the sequence changed: numbers are also
+// derived from the time, so the ledger need not follow every step.
+func (l *Ledger) Record(ctx context.Context, appID string, e Entry) error {
+	p, cm, err := l.read(ctx, appID)
+	if err != nil {
+		return err
+	}
+	if cm == nil {
+		return fmt.Errorf("recording %s/%s: nobody holds app ID %s yet", e.Namespace, e.Rollout, appID)
+	}
+	e.HostApps = slices.Sorted(slices.Values(e.HostApps))
+	i := slices.IndexFunc(p.Entries, func(o Entry) bool {
+		return o.Channel == e.Channel && o.Namespace == e.Namespace && o.Rollout == e.Rollout
+	})
+	if i < 0 {
+		p.Entries = append(p.Entries, e)
+		return l.write(ctx, cm, p)
+	}
+	old := p.Entries[i]
+	same := old
+	same.Sequence = e.Sequence
+	if reflect.DeepEqual(same, e) {
+		return nil
+	}
+	e.Sequence, e.Delivery = max(e.Sequence, old.Sequence), max(e.Delivery, old.Delivery)
+	p.Entries[i] = e
+	return l.write(ctx, cm, p)
+}
+
+func (l *Ledger) read(ctx context.Context, appID string) (page, *corev1.ConfigMap, error) {
+	var cm corev1.ConfigMap
+	name := delivery.LedgerConfigMap(appID)
+	err := l.Client.Get(ctx, client.ObjectKey{Namespace: l.Namespace, Name: name}, &cm)
+	if apierrors.IsNotFound(err) {
+		return page{}, nil, nil
+	}
+	if err != nil {
+		return page{}, nil, fmt.Errorf("reading the ledger of app ID %s: %w", appID, err)
+	}
+	var p page
+	if err := json.Unmarshal([]byte(cm.Data[dataKey]), &p); err != nil || p.AppID != appID {
+		return page{}, nil, fmt.Errorf("ConfigMap %s/%s, the ledger of app ID %s, was damaged: restore it, or delete it if nobody else ever held the app ID", l.Namespace, name, appID)
+	}
+	return p, &cm, nil
+}
+
+func (l *Ledger) write(ctx context.Context, old *corev1.ConfigMap, p page) error {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("writing the ledger of app ID %s: %w", p.AppID, err)
+	}
+	if old != nil {
+		cm := old.DeepCopy()
+		cm.Data = map[string]string{dataKey: string(data)}
+		if err := l.Client.Update(ctx, cm); err != nil {
+			return fmt.Errorf("writing the ledger of app ID %s: %w", p.AppID, err)
+		}
+		return nil
+	}
+	cm := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: l.Namespace, Name: delivery.LedgerConfigMap(p.AppID),
+			Labels: map[string]string{v1alpha1.PublishedLabel: "true", delivery.DocumentLabel: delivery.KindLedger},
+		},
+		Data: map[string]string{dataKey: string(data)},
+	}
+	if err := l.Client.Create(ctx, cm); err != nil {
+		return fmt.Errorf("writing the ledger of app ID %s: %w", p.AppID, err)
+	}
+	return nil
+}

@@ -1,0 +1,332 @@
+package rollout
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Candidate is the version that the spec names, as it is now.
+type Candidate struct {
+	Variant v1alpha1.Variant
+	// Problem says why it cannot be released now, and who can change that; empty: it can be.
+	Problem *Hold
+	// HostApps for which it is approved.
+	HostApps []string
+}
+
+// Hold is a reason to wait, in one CamelCase word and in words for people.
+type Hold struct{ Reason, Message string }
+
+// Seen is what was observed outside the rollout's own record.
+type Seen struct {
+	// Candidate is what spec.versionRef names; nil: see Missing.
+	Candidate *Candidate
+	// Missing says why there is no candidate.
+	Missing Hold
+	// Unservable maps digests that must not be served to the reason: withdrawn or rejected.
+	Unservable map[string]Hold
+	// AppID of the program.
+	AppID string
+	// Program is nil when the MiniProgram is gone: then its facts stay as recorded.
+	Program *Program
+	// HostApps that the rollout may serve now.
+	HostApps []string
+	// StableHostApps are those for which stable is approved.
+	StableHostApps []string
+	// Poll intervals of the host apps, in seconds: the least of each.
+	PollRest, PollBusy int32
+	// Action that is asked for; nil: none.
+	Action *Action
+	// LastSequence and LastDelivery are the highest numbers known outside the record: the
+	// published document and the ledger.
+	LastSequence, LastDelivery int64
+	// Adopt is the stable version that the ledger remembers for a rollout that has recorded nothing.
+	Adopt *v1alpha1.Variant
+}
+
+// Program is what the document says of the MiniProgram.
+type Program struct {
+	Availability, MinimumVersion, DisplayName, Description string
+	Locales                                                []v1alpha1.LocalizedText
+}
+
+// Verb says what kind of move it is.
+type Verb string
+
+// The verbs of a move.
+const (
+	Wait     Verb = "Hold"     // waits; the reason says for what
+	Idle     Verb = "Idle"     // there is nothing to do
+	Advance  Verb = "Advance"  // the target starts or its share grows
+	Complete Verb = "Complete" // the target became stable
+	TakeBack Verb = "TakeBack" // the target, or stable, goes back: recorded before anything else
+)
+
+// Move is what to do next, and why.
+type Move struct {
+	Verb            Verb
+	Reason, Message string
+	// Status to record. Conditions and what the controller observed of the API stay as they were.
+	Status v1alpha1.RolloutStatus
+	// Recheck is the time until something can change without anybody's doing; 0: never.
+	Recheck time.Duration
+	// Waits tells that a person has to act before it goes on.
+	Waits bool
+}
+
+// Poll intervals where no host app says otherwise, and how long after an abort
+// host apps keep asking often.
+const (
+	defaultPollRest = 1800
+	defaultPollBusy = 300
+	abortPollPeriod = 24 * time.Hour
+	maxRecalls      = 20
+)
+
+// Decide returns the next move. It is total: it has an answer for every record,
+// and asking again with the record that it returned, at the same time, returns
+// that record.
+func Decide(p Plan, recorded v1alpha1.RolloutStatus, seen Seen, now time.Time) Move {
+	d := decider{
+		plan: p, seen: seen, now: now.UTC().Truncate(time.Second),
+		st: *recorded.DeepCopy(), move: Move{Verb: Idle},
+	}
+	d.adopt()
+	d.run()
+	d.refreshFacts()
+	d.number(&recorded)
+	d.move.Status = d.st
+	return d.move
+}
+
+type decider struct {
+	plan Plan
+	seen Seen
+	now  time.Time
+	st   v1alpha1.RolloutStatus
+	move Move
+}
+
+// run asks the questions of the package comment in their order.
+func (d *decider) run() {
+	if d.plan.Deleting {
+		d.delete()
+		return
+	}
+	d.protect()
+	d.act()
+	d.pauseClock()
+	d.follow()
+}
+
+// adopt starts a rollout that has recorded nothing from what the ledger
+// remembers, so that recreating a Rollout takes nothing from anybody.
+func (d *decider) adopt() {
+	if d.st.Sequence != 0 || d.st.Stable != nil || d.seen.Adopt == nil {
+		return
+	}
+	d.st.Stable = d.seen.Adopt.DeepCopy()
+}
+
+// delete records what host apps get after the Rollout is gone.
+func (d *decider) delete() {
+	if d.st.Target != nil {
+		d.takeBack(v1alpha1.OutcomeAborted, "the Rollout was deleted")
+	}
+	d.say(TakeBack, "Deleted", "the Rollout is deleted; stable stays with host apps")
+	if d.plan.DeletionPolicy == v1alpha1.DeletionRemove {
+		d.say(TakeBack, "Deleted", "the Rollout is deleted; host apps remove the mini program")
+	}
+}
+
+// protect takes back what must not be served any longer.
+func (d *decider) protect() {
+	if t := d.st.Target; t != nil {
+		if why, bad := d.seen.Unservable[t.Digest]; bad {
+			d.abort(why.Message)
+		} else if d.suspended() {
+			d.abort("the MiniProgram is suspended")
+		}
+	}
+	d.st.Rollbacks = slices.DeleteFunc(d.st.Rollbacks, func(v v1alpha1.Variant) bool {
+		_, bad := d.seen.Unservable[v.Digest]
+		return bad
+	})
+	s := d.st.Stable
+	if s == nil {
+		return
+	}
+	why, bad := d.seen.Unservable[s.Digest]
+	if !bad {
+		return
+	}
+	d.endStable(why.Message)
+}
+
+// endStable replaces a stable version that must not be served by the newest
+// earlier one, or by none.
+func (d *decider) endStable(why string) {
+	left := d.st.Stable
+	d.st.Refused = &v1alpha1.Refused{VersionRef: left.VersionRef, Digest: left.Digest, Reason: why}
+	d.remember(left, v1alpha1.OutcomeRolledBack, why)
+	d.st.Attempt++
+	d.st.Outcome = v1alpha1.OutcomeRolledBack
+	d.st.Stable = nil
+	if n := len(d.st.Rollbacks); n > 0 {
+		stable := d.st.Rollbacks[n-1]
+		d.st.Rollbacks = d.st.Rollbacks[:n-1]
+		stable.Delivery = d.nextDelivery()
+		d.st.Stable = &stable
+	}
+	d.pruneRecalls()
+	d.say(TakeBack, "StableTakenBack", why)
+}
+
+func (d *decider) suspended() bool {
+	return d.seen.Program != nil && d.seen.Program.Availability == v1alpha1.AvailabilitySuspended
+}
+
+// abort ends the target and keeps its digest out.
+func (d *decider) abort(why string) {
+	t := d.st.Target
+	step := int32(0)
+	if d.st.Step != nil {
+		step = d.st.Step.Index
+	}
+	d.st.Refused = &v1alpha1.Refused{VersionRef: t.VersionRef, Digest: t.Digest, Reason: clip(why), Step: step}
+	d.takeBack(v1alpha1.OutcomeAborted, why)
+	d.say(TakeBack, "Aborted", why)
+}
+
+// takeBack removes the target and remembers who had it, so that containers that
+// only go forward get stable under a new number.
+func (d *decider) takeBack(outcome, why string) {
+	t := d.st.Target
+	if d.st.PeakBasisPoints > 0 && d.st.Document != nil {
+		d.st.Recalls = append(d.st.Recalls, v1alpha1.Recall{
+			By: d.st.Document.By, Seed: d.st.Document.Seed, BasisPoints: d.st.PeakBasisPoints,
+			Delivery: d.nextDelivery(), Digest: t.Digest,
+		})
+	}
+	if len(d.st.Recalls) > maxRecalls {
+		d.st.Recalls = d.st.Recalls[1:]
+		if d.st.Stable != nil {
+			d.st.Stable.Delivery = d.nextDelivery()
+			d.st.Recalls = nil
+		}
+	}
+	d.remember(t, outcome, why)
+	d.clearTarget()
+	d.st.Outcome = outcome
+}
+
+func (d *decider) clearTarget() {
+	d.st.Target, d.st.Step = nil, nil
+	d.st.PeakBasisPoints = 0
+	d.st.PausedReason, d.st.PausedSince = "", nil
+}
+
+// remember appends to the history of attempts.
+func (d *decider) remember(v *v1alpha1.Variant, outcome, why string) {
+	d.st.History = append(d.st.History, v1alpha1.Attempt{
+		Attempt: d.st.Attempt, Version: v.Version, Digest: v.Digest,
+		Outcome: outcome, Message: clip(why), Ended: metav1.NewTime(d.now),
+	})
+	if extra := len(d.st.History) - max(d.plan.History, 1); extra > 0 {
+		d.st.History = d.st.History[extra:]
+	}
+}
+
+// number gives a changed document its sequence, and an ageing one a new time.
+func (d *decider) number(recorded *v1alpha1.RolloutStatus) {
+	if d.st.Document == nil {
+		return
+	}
+	published := d.seen.LastSequence
+	switch facts := d.st.Document; {
+	case recorded.Document == nil, published > recorded.Sequence, d.changed(recorded):
+		last := max(recorded.Sequence, published)
+		d.st.Sequence = max(last+1, d.now.Unix())
+		facts.IssuedAt = metav1.NewTime(d.now)
+	case d.now.Sub(facts.IssuedAt.Time) >= delivery.RenewAfter:
+		facts.IssuedAt = metav1.NewTime(d.now)
+	}
+	if facts := d.st.Document; facts != nil {
+		d.recheckAfter(facts.IssuedAt.Add(delivery.RenewAfter).Sub(d.now))
+	}
+}
+
+// changed compares what both records would publish, numbers and times apart.
+func (d *decider) changed(recorded *v1alpha1.RolloutStatus) bool {
+	return !bytes.Equal(body(recorded), body(&d.st))
+}
+
+func body(st *v1alpha1.RolloutStatus) []byte {
+	doc, err := delivery.Render("-", "-", v1alpha1.ChannelRelease, st)
+	if err != nil {
+		return nil
+	}
+	doc.Sequence, doc.IssuedAt, doc.ExpiresAt = 1, document.At(time.Unix(1, 0)), document.At(time.Unix(2, 0))
+	// Not document.Marshal, which refuses what a host app could not read: the
+	// comparison must hold for every record.
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// deliveryEpoch is the origin of delivery numbers, which count minutes.
+var deliveryEpoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (d *decider) nextDelivery() int64 {
+	last := max(d.st.LastDelivery, d.seen.LastDelivery)
+	d.st.LastDelivery = max(last+1, int64(d.now.Sub(deliveryEpoch)/time.Minute))
+	return d.st.LastDelivery
+}
+
+// pruneRecalls drops recalls that stable's own number has passed.
+func (d *decider) pruneRecalls() {
+	if d.st.Stable == nil {
+		return
+	}
+	d.st.Recalls = slices.DeleteFunc(d.st.Recalls, func(r v1alpha1.Recall) bool {
+		return r.Delivery < d.st.Stable.Delivery
+	})
+}
+
+// say records the move's verb and reason. A take-back is never talked over by
+// what is decided after it in the same pass.
+func (d *decider) say(v Verb, reason, message string) {
+	if d.move.Verb == TakeBack && v != TakeBack {
+		return
+	}
+	d.move.Verb, d.move.Reason, d.move.Message = v, reason, clip(message)
+}
+
+func (d *decider) recheckAfter(after time.Duration) {
+	after = max(after, time.Second)
+	if d.move.Recheck == 0 || after < d.move.Recheck {
+		d.move.Recheck = after
+	}
+}
+
+// clip keeps messages within the bound of status fields.
+func clip(s string) string {
+	const most = 500
+	if len(s) <= most {
+		return s
+	}
+	cut := most
+	for cut > 0 && s[cut]&0xC0 == 0x80 {
+		cut--
+	}
+	return s[:cut] + "…"
+}

@@ -1,0 +1,41 @@
+// Package rollout decides what a Rollout does next. Decide takes the plan from
+// the spec, what status recorded, what was observed, and the time, and returns
+// the status to record. It performs nothing, so every history can be replayed
+// in a test.
+//
+// # The order of decisions
+//
+// Each pass asks the same questions in the same order; the first that takes the
+// target back wins, whatever else is asked for at the same time:
+//
+//  1. deletion: what stays is what the deletion policy says
+//  2. abort: by action, or because the target was rejected or withdrawn, or the program is suspended
+//  3. stable withdrawn or rejected: the newest servable version of the rollback history, else none
+//  4. the other actions: promote, promote-full, retry, pause, resume, rollback
+//  5. what Git names: a new target, a rollback, or the way back to stable
+//  6. the steps of the target that is under way
+//
+// # Worked examples
+//
+// Plan: 5 %, pause 60 s, 25 %, pause for a person. Stable is 1.0.0.
+//
+//	recorded                      seen                          recorded next
+//	no target                     versionRef 1.1.0, approved    target 1.1.0, step 1, 5 %, attempt+1
+//	no target                     versionRef 1.1.0, unapproved  unchanged, waits: NotApproved
+//	step 1, 5 %, began 10 s ago   –                             unchanged, recheck in 50 s
+//	step 1, 5 %, began 60 s ago   –                             step 3, 25 %
+//	step 3, 25 %                  promote@2/3                   stable 1.1.0, Promoted; 1.0.0 can be rolled back to
+//	step 3, 25 %                  abort@2                       no target, refused 1.1.0, recall of 25 %
+//	refused 1.1.0                 versionRef 1.1.0              unchanged: Aborted until retry or another versionRef
+//	refused 1.1.0                 retry@2                       target 1.1.0 at step 3, 25 %, attempt+1
+//	stable 1.1.0                  versionRef 1.0.0              stable 1.0.0 at once, RolledBack, attempt+1
+//
+// # Numbers
+//
+// The sequence rises with every change of the published document, to
+// max(last+1, Unix seconds), and delivery numbers to max(last+1, minutes since
+// 2020): both rise even after everything but Git was lost.
+//
+// A share never falls but by an abort, a rollback, a new target or a deletion,
+// and a recall remembers who had the target then.
+package rollout

@@ -1,0 +1,242 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Results of an action.
+const (
+	resultDone    = "Done"
+	resultRefused = "Refused"
+	resultStale   = "Stale"
+	resultInvalid = "Invalid"
+)
+
+// Values of status.pausedReason.
+const (
+	pausedByUser = "User"
+	pausedBySpec = "Spec"
+)
+
+// act answers an action that was not answered yet.
+func (d *decider) act() {
+	a := d.seen.Action
+	if a == nil || (d.st.LastAction != nil && d.st.LastAction.Value == a.Value) {
+		return
+	}
+	result, message := d.perform(*a)
+	d.st.LastAction = &v1alpha1.ActionAnswer{
+		Value: a.Value, User: a.User, Result: result, Message: clip(message), Time: metav1.NewTime(d.now),
+	}
+}
+
+func (d *decider) perform(a Action) (result, message string) {
+	p, err := parseAction(a.Value)
+	if err != nil {
+		return resultInvalid, err.Error()
+	}
+	if p.attempt < 1 || p.attempt != d.st.Attempt {
+		return resultStale, fmt.Sprintf("the rollout is at attempt %d, not %d: look at it again, then write %s@%d",
+			d.st.Attempt, p.attempt, p.verb, d.st.Attempt)
+	}
+	by := a.User
+	if by == "" {
+		by = "an unnamed user"
+	}
+	switch p.verb {
+	case VerbAbort:
+		if d.st.Target == nil {
+			return resultRefused, "no target is under way: there is nothing to abort"
+		}
+		d.abort("aborted by " + by)
+		return resultDone, "the target was taken back"
+	case VerbRetry:
+		return d.retry()
+	case VerbRollback:
+		return d.rollbackAction(p.arg, by)
+	case VerbPause, VerbResume:
+		return d.pauseOrResume(p.verb)
+	default:
+		return d.promote(p)
+	}
+}
+
+// promote ends the pause that the action names, or all that are left.
+func (d *decider) promote(p parsedAction) (result, message string) {
+	if d.st.Target == nil || d.st.Step == nil {
+		return resultRefused, "no target is under way: there is nothing to promote"
+	}
+	if c := d.seen.Candidate; c == nil || c.Variant.Digest != d.st.Target.Digest {
+		return resultRefused, "spec.versionRef no longer names the target that is under way"
+	} else if c.Problem != nil {
+		return resultRefused, c.Problem.Message
+	}
+	if d.plan.Paused {
+		return resultRefused, "spec.state is Paused: set it to Running first"
+	}
+	if d.st.PausedReason != "" {
+		return resultRefused, fmt.Sprintf("the rollout is paused: write resume@%d first", d.st.Attempt)
+	}
+	if p.verb == VerbPromoteFull {
+		d.complete(v1alpha1.OutcomeFastPromoted)
+		return resultDone, "the target is stable for everybody"
+	}
+	index := d.st.Step.Index
+	if p.arg != strconv.Itoa(int(index)) {
+		return resultStale, fmt.Sprintf("the rollout is at step %d, not %s: look at it again, then write promote@%d/%d",
+			index, p.arg, d.st.Attempt, index)
+	}
+	d.goTo(index + 1)
+	return resultDone, fmt.Sprintf("step %d is done", index)
+}
+
+func (d *decider) pauseOrResume(verb string) (result, message string) {
+	switch {
+	case d.st.Target == nil:
+		return resultRefused, "no target is under way"
+	case verb == VerbPause:
+		d.pause(pausedByUser)
+		return resultDone, "the share does not grow until somebody resumes"
+	case d.plan.Paused:
+		return resultRefused, "spec.state is Paused: set it to Running instead"
+	case d.st.PausedReason == "":
+		return resultRefused, "the rollout is not paused"
+	}
+	d.resume()
+	return resultDone, "the rollout goes on"
+}
+
+func (d *decider) pause(reason string) {
+	if d.st.PausedSince == nil {
+		since := metav1.NewTime(d.now)
+		d.st.PausedSince = &since
+	}
+	d.st.PausedReason = reason
+}
+
+// resume moves the step's beginning by the time that was paused, so that a pause
+// of the plan is not shortened by it.
+func (d *decider) resume() {
+	if s := d.st.Step; s != nil && s.Began != nil && d.st.PausedSince != nil {
+		began := metav1.NewTime(s.Began.Add(d.now.Sub(d.st.PausedSince.Time)))
+		s.Began = &began
+	}
+	d.st.PausedReason, d.st.PausedSince = "", nil
+}
+
+// pauseClock follows spec.state.
+func (d *decider) pauseClock() {
+	switch {
+	case d.st.Target == nil:
+		d.st.PausedReason, d.st.PausedSince = "", nil
+	case d.plan.Paused && d.st.PausedReason == "":
+		d.pause(pausedBySpec)
+	case !d.plan.Paused && d.st.PausedReason == pausedBySpec:
+		d.resume()
+	}
+}
+
+func (d *decider) retry() (result, message string) {
+	r := d.st.Refused
+	switch c := d.seen.Candidate; {
+	case r == nil:
+		return resultRefused, "no aborted target is waiting for a retry"
+	case d.plan.VersionRef != r.VersionRef || c == nil || c.Variant.Digest != r.Digest:
+		return resultRefused, fmt.Sprintf("spec.versionRef no longer names what was aborted (%s)", r.VersionRef)
+	case c.Problem != nil:
+		return resultRefused, c.Problem.Message
+	case d.suspended():
+		return resultRefused, "the MiniProgram is suspended"
+	case d.plan.Paused:
+		return resultRefused, "spec.state is Paused: set it to Running first"
+	default:
+		d.start(c.Variant, min(r.Step, int32(len(d.plan.Steps))))
+		return resultDone, "the target starts again at the step where it was aborted"
+	}
+}
+
+func (d *decider) rollbackAction(version, by string) (result, message string) {
+	i := slices.IndexFunc(d.st.Rollbacks, func(v v1alpha1.Variant) bool { return v.Version == version })
+	if i < 0 {
+		return resultRefused, fmt.Sprintf("version %s is not in the rollback history (status.rollbacks)", version)
+	}
+	left := ""
+	if d.st.Stable != nil {
+		left = d.st.Stable.Digest
+	}
+	d.rollback(i, fmt.Sprintf("rolled back to %s by %s", version, by))
+	d.st.Refused = &v1alpha1.Refused{VersionRef: d.plan.VersionRef, Digest: left, Reason: clip("rolled back by " + by)}
+	return resultDone, version + " is stable again for everybody"
+}
+
+// rollback makes the i-th entry of the rollback history stable at once. What
+// came after it leaves the history.
+func (d *decider) rollback(i int, why string) {
+	if d.st.Target != nil {
+		d.takeBack(v1alpha1.OutcomeSuperseded, why)
+	}
+	if left := d.st.Stable; left != nil {
+		d.remember(left, v1alpha1.OutcomeRolledBack, why)
+	}
+	stable := d.st.Rollbacks[i]
+	d.st.Rollbacks = d.st.Rollbacks[:i]
+	stable.Delivery = d.nextDelivery()
+	d.st.Stable = &stable
+	d.st.Attempt++
+	d.st.Outcome = v1alpha1.OutcomeRolledBack
+	d.pruneRecalls()
+	d.say(TakeBack, "RolledBack", why)
+}
+
+// follow does what spec.versionRef asks for.
+func (d *decider) follow() {
+	if r := d.st.Refused; r != nil && r.VersionRef != d.plan.VersionRef {
+		d.st.Refused = nil
+	}
+	c := d.seen.Candidate
+	switch {
+	case c == nil:
+		d.hold(d.seen.Missing)
+	case d.st.Stable != nil && c.Variant.Digest == d.st.Stable.Digest:
+		if d.st.Target != nil {
+			d.takeBack(v1alpha1.OutcomeSuperseded, "spec.versionRef went back to the stable version")
+			d.say(TakeBack, "Superseded", "spec.versionRef went back to stable "+d.st.Stable.Version)
+		}
+		d.say(Idle, "Complete", d.st.Stable.Version+" is stable for everybody")
+	case d.st.Refused != nil:
+		d.say(Wait, "Aborted", fmt.Sprintf(
+			"%s stays out: %s. To go on, name another version in spec.versionRef, or annotate miniprogram.dev/action=retry@%d",
+			d.st.Refused.VersionRef, d.st.Refused.Reason, d.st.Attempt))
+	case d.inHistory(c.Variant.Digest) >= 0:
+		d.rollback(d.inHistory(c.Variant.Digest), "spec.versionRef names the earlier version "+c.Variant.Version)
+	case d.suspended():
+		d.hold(Hold{"Suspended", "the MiniProgram is suspended: set spec.availability of the MiniProgram to Listed or Hidden first"})
+	case c.Problem != nil:
+		d.hold(*c.Problem)
+	case len(d.seen.HostApps) == 0:
+		d.hold(Hold{"NoHostApp", "no host app may be served: create the HostApps that spec.hostApps names, or let their namespaceSelector select this namespace"})
+	default:
+		if d.st.Target == nil || d.st.Target.Digest != c.Variant.Digest {
+			d.start(c.Variant, 0)
+		}
+		d.progress()
+	}
+}
+
+func (d *decider) inHistory(digest string) int {
+	return slices.IndexFunc(d.st.Rollbacks, func(v v1alpha1.Variant) bool { return v.Digest == digest })
+}
+
+func (d *decider) hold(h Hold) {
+	message := h.Message
+	if t := d.st.Target; t != nil {
+		message = fmt.Sprintf("%s stays at its present share: %s", t.Version, h.Message)
+	}
+	d.say(Wait, h.Reason, message)
+	d.move.Waits = true
+}

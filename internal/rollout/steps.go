@@ -1,0 +1,254 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// start begins an attempt with a new target at a step of the plan.
+func (d *decider) start(v v1alpha1.Variant, step int32) {
+	if d.st.Target != nil {
+		d.takeBack(v1alpha1.OutcomeSuperseded, "spec.versionRef names "+v.Version)
+	}
+	d.clearTarget()
+	target := *v.DeepCopy()
+	target.Delivery = d.nextDelivery()
+	d.st.Target = &target
+	d.st.Attempt++
+	d.st.Outcome = ""
+	d.st.Refused = nil
+	d.st.BasisPoints = 0
+	if d.st.Document == nil {
+		d.st.Document = &v1alpha1.DocumentFacts{AppID: d.seen.AppID, Availability: v1alpha1.AvailabilityListed}
+	}
+	d.st.Document.By, d.st.Document.Seed = d.plan.By, d.plan.seed(d.seen.AppID, target.Digest)
+	d.goTo(step)
+	if d.plan.Paused {
+		d.pause(pausedBySpec)
+		return
+	}
+	if step > 0 {
+		d.setShare(d.plan.shareAt(int(step)))
+	}
+}
+
+func (d *decider) goTo(step int32) {
+	began := metav1.NewTime(d.now)
+	d.st.Step = &v1alpha1.StepStatus{Index: step, Began: &began}
+	if int(step) < len(d.plan.Steps) {
+		d.st.Step.Kind = d.plan.Steps[step].Kind()
+	}
+}
+
+// setShare raises the share. It never lowers it: only taking a target back does.
+func (d *decider) setShare(basisPoints int32) {
+	d.st.BasisPoints = max(d.st.BasisPoints, basisPoints)
+	d.st.PeakBasisPoints = max(d.st.PeakBasisPoints, d.st.BasisPoints)
+}
+
+// progress takes the target as far through the plan as it may go now.
+func (d *decider) progress() {
+	if d.st.PausedReason != "" {
+		d.hold(Hold{"Paused", d.pausedMessage()})
+		return
+	}
+	if !d.followEdit() {
+		return
+	}
+	for int(d.st.Step.Index) < len(d.plan.Steps) {
+		step := d.plan.Steps[d.st.Step.Index]
+		if step.Pause == nil {
+			d.setShare(step.BasisPoints)
+			d.say(Advance, "Progressing", fmt.Sprintf("%s goes to %s", d.st.Target.Version, delivery.Percent(d.st.BasisPoints)))
+			d.goTo(d.st.Step.Index + 1)
+			continue
+		}
+		if !d.passPause(*step.Pause) {
+			return
+		}
+		d.goTo(d.st.Step.Index + 1)
+	}
+	d.complete(v1alpha1.OutcomePromoted)
+}
+
+func (d *decider) pausedMessage() string {
+	if d.st.PausedReason == pausedBySpec {
+		return "spec.state is Paused; set it to Running to go on"
+	}
+	return fmt.Sprintf("it was paused by action; annotate miniprogram.dev/action=resume@%d to go on", d.st.Attempt)
+}
+
+// followEdit keeps the step when what was done is what the plan says up to it.
+// After an edit it goes to the first step with at least the present share, so
+// that an edit never takes the target from anybody.
+func (d *decider) followEdit() bool {
+	present := d.st.BasisPoints
+	if d.plan.shareAt(int(d.st.Step.Index)-1) == present && int(d.st.Step.Index) <= len(d.plan.Steps) {
+		if int(d.st.Step.Index) < len(d.plan.Steps) {
+			d.st.Step.Kind = d.plan.Steps[d.st.Step.Index].Kind()
+		}
+		return true
+	}
+	if len(d.plan.Steps) == 0 {
+		d.goTo(0)
+		return true
+	}
+	first := slices.IndexFunc(d.plan.Steps, func(s Step) bool { return s.Pause == nil && s.BasisPoints >= present })
+	if first < 0 {
+		d.hold(Hold{"ShareWouldFall", fmt.Sprintf(
+			"no step of the edited plan reaches the present share of %s, and a share never falls by itself: add such a step, promote, or abort",
+			delivery.Percent(present))})
+		return false
+	}
+	d.goTo(int32(first))
+	return true
+}
+
+// passPause tells whether the pause is over. If not, it says what is waited for.
+func (d *decider) passPause(p Pause) bool {
+	version, share, index := d.st.Target.Version, delivery.Percent(d.st.BasisPoints), d.st.Step.Index
+	began := d.now
+	if d.st.Step.Began != nil {
+		began = d.st.Step.Began.Time
+	}
+	if p.Wait > 0 {
+		end := began.Add(p.Wait)
+		if !d.now.Before(end) {
+			return true
+		}
+		d.recheckAfter(end.Sub(d.now))
+		d.say(Advance, "Progressing", fmt.Sprintf("%s is at %s until %s", version, share, stamp(end)))
+		return false
+	}
+	ask := fmt.Sprintf("%s is at %s and waits for a person: annotate miniprogram.dev/action=promote@%d/%d, or abort@%d",
+		version, share, d.st.Attempt, index, d.st.Attempt)
+	if p.Timeout == 0 {
+		d.say(Wait, "WaitsForPromote", ask)
+		d.move.Waits = true
+		return false
+	}
+	end := began.Add(p.Timeout)
+	if d.now.Before(end) {
+		d.recheckAfter(end.Sub(d.now))
+		d.say(Wait, "WaitsForPromote", fmt.Sprintf("%s; at %s: %s", ask, stamp(end), p.OnTimeout))
+		d.move.Waits = true
+		return false
+	}
+	switch p.OnTimeout {
+	case v1alpha1.OnTimeoutContinue:
+		return true
+	case v1alpha1.OnTimeoutAbort:
+		d.abort(fmt.Sprintf("nobody promoted step %d within %s", index, p.Timeout))
+	default:
+		d.say(Wait, "WaitsForPromote", fmt.Sprintf("nobody promoted in time; %s", ask))
+		d.move.Waits = true
+	}
+	return false
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// complete makes the target stable for everybody.
+func (d *decider) complete(outcome string) {
+	t := *d.st.Target
+	if left := d.st.Stable; left != nil {
+		d.st.Rollbacks = slices.DeleteFunc(d.st.Rollbacks, func(v v1alpha1.Variant) bool { return v.Digest == left.Digest })
+		d.st.Rollbacks = append(d.st.Rollbacks, *left)
+	}
+	d.st.Rollbacks = slices.DeleteFunc(d.st.Rollbacks, func(v v1alpha1.Variant) bool { return v.Digest == t.Digest })
+	if extra := len(d.st.Rollbacks) - d.plan.RollbackHistory; extra > 0 {
+		d.st.Rollbacks = d.st.Rollbacks[extra:]
+	}
+	d.remember(&t, outcome, "")
+	d.clearTarget()
+	d.st.Stable = &t
+	d.st.Outcome = outcome
+	d.pruneRecalls()
+	d.say(Complete, "Complete", t.Version+" is stable for everybody")
+}
+
+// refreshFacts records what the document says beside stable and target.
+func (d *decider) refreshFacts() {
+	if d.st.Target == nil {
+		d.st.BasisPoints = 0
+		if d.st.Stable != nil {
+			d.st.BasisPoints = 10000
+		}
+	}
+	d.st.Percent = delivery.Percent(d.st.BasisPoints)
+	if d.st.Document == nil && d.st.Stable == nil && d.st.Target == nil {
+		return
+	}
+	if d.st.Document == nil {
+		d.st.Document = &v1alpha1.DocumentFacts{AppID: d.seen.AppID, Availability: v1alpha1.AvailabilityListed}
+	}
+	facts := d.st.Document
+	if d.st.Target == nil {
+		facts.By, facts.Seed = "", ""
+	}
+	if d.plan.Deleting {
+		facts.Availability = delivery.Retained
+		if d.plan.DeletionPolicy == v1alpha1.DeletionRemove {
+			facts.Availability = delivery.Removed
+		}
+		return
+	}
+	if p := d.seen.Program; p != nil {
+		facts.Availability, facts.MinimumVersion = p.Availability, p.MinimumVersion
+		facts.DisplayName, facts.Description = p.DisplayName, p.Description
+		facts.Locales = p.Locales
+	}
+	if d.st.Stable == nil && d.st.Target == nil && d.st.Outcome == v1alpha1.OutcomeRolledBack {
+		// What is installed must go: the version was withdrawn and nothing can take its place.
+		facts.Availability = v1alpha1.AvailabilityWithdrawn
+	}
+	facts.HostApps = d.hostApps(facts.HostApps)
+	facts.PollSeconds = d.poll()
+}
+
+// hostApps are those in which every variant is approved. What is served
+// somewhere already needs no new approval there. A document is for at least one
+// host app: the last stay until the Rollout is deleted.
+func (d *decider) hostApps(before []string) []string {
+	var now []string
+	for _, h := range d.seen.HostApps {
+		served := slices.Contains(before, h)
+		stable := d.st.Stable == nil || slices.Contains(d.seen.StableHostApps, h)
+		target := d.st.Target == nil || (d.seen.Candidate != nil && slices.Contains(d.seen.Candidate.HostApps, h))
+		if served || (stable && target) {
+			now = append(now, h)
+		}
+	}
+	if len(now) == 0 {
+		return before
+	}
+	slices.Sort(now)
+	return now
+}
+
+// poll is the least interval of the host apps while something can change soon,
+// and their usual one else.
+func (d *decider) poll() int32 {
+	rest, busy := d.seen.PollRest, d.seen.PollBusy
+	if rest == 0 {
+		rest = defaultPollRest
+	}
+	if busy == 0 {
+		busy = defaultPollBusy
+	}
+	if d.st.Target != nil {
+		return min(busy, rest)
+	}
+	if n := len(d.st.History); n > 0 && d.st.History[n-1].Outcome == v1alpha1.OutcomeAborted {
+		if left := d.st.History[n-1].Ended.Add(abortPollPeriod).Sub(d.now); left > 0 {
+			d.recheckAfter(left)
+			return min(busy, rest)
+		}
+	}
+	return rest
+}
