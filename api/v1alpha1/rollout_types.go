@@ -63,7 +63,6 @@ type Rollout struct {
 // RolloutSpec is the plan of a rollout.
 // +kubebuilder:validation:XValidation:rule="self.miniProgramRef == oldSelf.miniProgramRef",message="spec.miniProgramRef may not change; create another Rollout instead"
 // +kubebuilder:validation:XValidation:rule="has(self.channel) == has(oldSelf.channel) && (!has(self.channel) || self.channel == oldSelf.channel)",message="spec.channel may not change; create another Rollout instead"
-// +kubebuilder:validation:XValidation:rule="!has(self.steps) || self.steps.filter(s, has(s.setPercent)).map(s, type(s.setPercent) == int ? double(s.setPercent) : double(s.setPercent.replace('%', ''))).isSorted()",message="spec.steps: setPercent may not fall from one step to a later one"
 // +kubebuilder:validation:XValidation:rule="!has(self.steps) || size(self.steps) == 0 || has(self.steps[0].setPercent)",message="spec.steps: the first step must be a setPercent"
 type RolloutSpec struct {
 	// miniProgramRef names the MiniProgram, in the same namespace. May not change.
@@ -92,6 +91,7 @@ type RolloutSpec struct {
 	State string `json:"state,omitempty"`
 	// steps that the share takes; after the last the target becomes stable for everybody. Unset: at once.
 	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:XValidation:rule="self.map(s, has(s.setPercent), type(s.setPercent) == int ? double(s.setPercent) : double(s.setPercent.replace('%', ''))).isSorted()",message="spec.steps: setPercent may not fall from one step to a later one"
 	// +listType=atomic
 	// +optional
 	Steps []RolloutStep `json:"steps,omitempty"`
