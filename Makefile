@@ -1,0 +1,93 @@
+# Everything here runs on a machine with Go, GNU make and git. `make` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+# No toolchain is downloaded behind one's back.
+export GOTOOLCHAIN ?= local
+
+BIN := $(CURDIR)/bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# Modules of this repository, as folders.
+MODULES := . sdk/go hack/controlplane hack/tools
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 } /^##@/ { printf "\n%s\n", substr($$0, 5) }' $(firstword $(MAKEFILE_LIST))
+
+##@ To see it
+
+.PHONY: demo
+demo: controlplane registries ## Run everything on this machine and play the main job. CHECK=1: compare and exit.
+	@go run ./hack/demo $(if $(CHECK),-check) $(DEMO_ARGS)
+
+.PHONY: demo-clean
+demo-clean: ## Remove the state of the demo.
+	@rm -rf .demo
+
+##@ To work on it
+
+.PHONY: build
+build: ## Build the manager and the manifest service into bin/.
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/manifest-service
+
+.PHONY: generate
+generate: ## Write what is generated: deep copies, CRDs, RBAC, samples.
+	@bash hack/generate.sh
+
+.PHONY: test
+test: controlplane registries ## Run all tests, on a real control plane and real registries. ARGS are for go test.
+	go test $(ARGS) ./...
+	cd sdk/go && go test $(ARGS) ./...
+
+.PHONY: bench
+bench: ## Run the benchmarks.
+	go test -run '^$$' -bench . -benchmem ./...
+	cd sdk/go && go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint ## Run the linters.
+	@for module in . sdk/go hack/tools; do echo "lint $$module"; (cd $$module && $(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
+
+.PHONY: verify
+verify: $(BIN)/golangci-lint ## Check formatting, vet, generated files, modules, shell scripts and lint.
+	@bash hack/verify.sh $(MODULES)
+	@$(MAKE) --no-print-directory lint
+
+.PHONY: mutants
+mutants: controlplane registries ## Break the code in known ways and require that its tests notice. ARGS: names.
+	@go run ./hack/mutants $(ARGS)
+
+.PHONY: clean
+clean: demo-clean ## Remove all that was built, the control plane too.
+	@rm -rf $(BIN)
+
+##@ What the rest is built on (each is built once)
+
+.PHONY: controlplane
+controlplane: ## Build etcd, kube-apiserver, kube-controller-manager and kubectl, or use KUBEBUILDER_ASSETS.
+	@bash hack/controlplane.sh
+
+.PHONY: tools
+tools: registries $(BIN)/golangci-lint ## Build the registries of the tests and the linter into bin/.
+
+.PHONY: registries
+registries: $(BIN)/registry $(BIN)/referrers
+
+TOOLS_MODULE := hack/tools/go.mod hack/tools/go.sum
+build-tool = @echo "building $(@F)"; cd hack/tools && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $@
+
+$(BIN)/registry: $(TOOLS_MODULE)
+	$(build-tool) github.com/distribution/distribution/v3/cmd/registry
+
+$(BIN)/referrers: $(TOOLS_MODULE) hack/tools/referrers/main.go
+	$(build-tool) ./referrers
+
+$(BIN)/golangci-lint: $(TOOLS_MODULE)
+	$(build-tool) github.com/golangci/golangci-lint/v2/cmd/golangci-lint

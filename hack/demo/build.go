@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// build builds the manager and the manifest service, as `make build` does. Go
+// itself knows whether anything has to be done.
+func (s *stack) build(ctx context.Context, f *figures) error {
+	s.out.section("Build")
+	began := time.Now()
+	done := make(chan struct{})
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		s.tellOfLongBuild(began, done)
+	}()
+	err := s.goBuild(ctx)
+	close(done)
+	<-told
+	if err != nil {
+		return err
+	}
+	f.BuildSeconds = round(time.Since(began))
+	s.out.say("bin/manager and bin/manifest-service in %s", seconds(time.Since(began)))
+	return nil
+}
+
+// tellOfLongBuild keeps a person company while the first build compiles all
+// dependencies.
+func (s *stack) tellOfLongBuild(began time.Time, done <-chan struct{}) {
+	ticker := time.NewTicker(10 * time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-ticker.C:
+			s.out.say("compiling for %s (a few minutes the first time, seconds from then on)", time.Since(began).Round(time.Second))
+		}
+	}
+}
+
+func (s *stack) goBuild(ctx context.Context) error {
+	version := "dev"
+	if out, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output(); err == nil {
+		version = strings.TrimSpace(string(out))
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w -X main.version="+version,
+		"-o", filepath.Join(s.root, "bin")+string(filepath.Separator), "./cmd/manager", "./cmd/manifest-service")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	var problems bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &problems, &problems
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("building the manager and the manifest service: %w\n%s", err, strings.TrimSpace(problems.String()))
+	}
+	return nil
+}

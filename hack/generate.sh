@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Writes everything that is generated from the Go types and markers.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ -d api ]; then
+  go tool controller-gen object paths=./api/...
+  go tool controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
+fi
+if [ -d internal/controller ]; then
+  go tool controller-gen rbac:roleName=miniprogram-manager paths=./internal/controller/... output:rbac:dir=config/rbac
+fi
+if [ -d hack/samples ]; then
+  go run ./hack/samples
+fi
