@@ -1,0 +1,267 @@
+package controller_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	crconfig "sigs.k8s.io/controller-runtime/pkg/config"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/controller"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/controlplane"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/registry"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/registrytest"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/signing"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/source"
+)
+
+const (
+	systemNamespace    = "miniprogram-system"
+	publishedNamespace = "miniprogram-published"
+)
+
+// world is what every test here runs in: a control plane with everything
+// installed, a registry, and the manager with its own identity and no other rights.
+type world struct {
+	cp       *controlplane.ControlPlane
+	registry *registrytest.Registry
+	scheme   *runtime.Scheme
+	admin    client.Client
+}
+
+func repositoryRoot(t testing.TB) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+var (
+	worldOnce sync.Once
+	theWorld  *world
+)
+
+// theWorldFor returns the world that all tests of this package share.
+func theWorldFor(t testing.TB) *world {
+	t.Helper()
+	worldOnce.Do(func() { theWorld = startWorld(t) })
+	if theWorld == nil {
+		t.Fatal("the tests' world did not start: see the first test that failed")
+	}
+	return theWorld
+}
+
+func startWorld(t testing.TB) *world {
+	cp := controlplane.ForTest(t)
+	ctx := context.Background()
+	if err := controlplane.Apply(ctx, cp.Admin(), filepath.Join(repositoryRoot(t), "config/install")); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "registry-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg, err := registrytest.Run(ctx, registrytest.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{cp: cp, registry: reg, scheme: runtime.NewScheme()}
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(w.scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.admin = w.client(t, cp.Admin())
+	// Admission learns of new kinds a moment after they are there.
+	eventually(t, "admission knows the kinds", func() string {
+		probe := &v1alpha1.MiniProgramVersion{
+			ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "probe"},
+			Spec: v1alpha1.MiniProgramVersionSpec{
+				MiniProgramRef: v1alpha1.MiniProgramReference{Name: "probe"}, Version: "1.0.0",
+				Source: v1alpha1.BundleSource{ConfigMap: &v1alpha1.ConfigMapSource{Name: "probe", Key: "probe"}},
+			},
+		}
+		if err := w.admin.Create(ctx, probe, client.DryRunAll); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	identity, err := cp.ServiceAccount(ctx, systemNamespace, "miniprogram-manager")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.startManager(t, identity)
+	return w
+}
+
+func (w *world) client(t testing.TB, cfg *rest.Config) client.Client {
+	t.Helper()
+	c, err := client.New(cfg, client.Options{Scheme: w.scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// as returns a client of a person.
+func (w *world) as(t testing.TB, user string) client.Client { return w.client(t, w.cp.User(user)) }
+
+// startManager runs the reconcilers in this process until it ends.
+func (w *world) startManager(t testing.TB, cfg *rest.Config) {
+	t.Helper()
+	skip := true
+	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
+		Scheme: w.scheme, Metrics: metricsserver.Options{BindAddress: "0"},
+		Controller: crconfig.Controller{SkipNameValidation: &skip},
+		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
+			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{publishedNamespace: {}}},
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := w.client(t, cfg)
+	transport := source.NewTransport(source.Guard{
+		AllowInsecure: true, AllowedNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, RequestsPerSecond: 1000,
+	})
+	limits := source.Limits{Timeout: 5 * time.Second, IdleTimeout: time.Second}
+	artifacts := registry.New(registry.Options{Host: w.registry.Host(), Prefix: "miniprograms", PlainHTTP: true, UserAgent: "test"})
+	shared := controller.Shared{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("miniprogram-manager"),
+		Namespace: systemNamespace, PublicationNamespace: publishedNamespace, ManifestURL: "https://manifest.example.com",
+		Ledger:      &ledger.Ledger{Client: mgr.GetClient(), Namespace: publishedNamespace},
+		Keys:        &signing.Keys{Client: direct, Namespace: systemNamespace, Name: "miniprogram-signing-key", TrustedName: "miniprogram-trusted-keys"},
+		Enforcement: controller.NewEnforcement(direct, systemNamespace),
+		Now:         time.Now,
+	}
+	err = controller.Setup(context.Background(), mgr, &controller.MiniProgramVersionReconciler{
+		Shared: shared, Registry: artifacts, Limits: bundle.DefaultLimits(), TempDir: os.TempDir(), Packer: "test", Concurrency: 4,
+		HTTP: source.NewHTTP(transport, limits, "test"), OCI: source.NewOCI(transport, limits, "test", artifacts.Place()),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		if err := mgr.Start(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, "the manager ended:", err)
+		}
+	}()
+}
+
+// eventually waits until check says nothing more is missing.
+func eventually(t testing.TB, what string, check func() string) {
+	t.Helper()
+	deadline := time.Now().Add(40 * time.Second)
+	missing := check()
+	for missing != "" {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: %s", what, missing)
+		}
+		<-time.After(50 * time.Millisecond)
+		missing = check()
+	}
+}
+
+// group makes a developer group with a developer, two reviewers and an operator
+// who are named after it, and a policy and a host app of its own.
+type group struct {
+	*world
+	ns                        string
+	dana, rosa, piet, olu     client.Client
+	host                      string
+	danaName, rosaName, label string
+}
+
+func newGroup(t testing.TB, roles ...string) *group {
+	t.Helper()
+	w := theWorldFor(t)
+	g := &group{world: w, ns: w.cp.Namespace(t)}
+	g.host, g.label = "host-"+g.ns, g.ns
+	g.danaName, g.rosaName = "dana-"+g.ns, "rosa-"+g.ns
+	for _, user := range []string{"dana", "rosa", "piet", "olu"} {
+		role := map[string]string{"dana": "edit", "olu": "miniprogram-operator"}[user]
+		if role != "" {
+			g.bind(t, user+"-"+g.ns, "ClusterRole", role)
+		}
+	}
+	g.bindServiceAccount(t)
+	g.dana, g.rosa = w.as(t, g.danaName), w.as(t, g.rosaName)
+	g.piet, g.olu = w.as(t, "piet-"+g.ns), w.as(t, "olu-"+g.ns)
+	g.must(t, w.admin.Create(ctx(t), &v1alpha1.HostApp{
+		ObjectMeta: metav1.ObjectMeta{Name: g.host},
+		Spec:       v1alpha1.HostAppSpec{DisplayName: "Host", Availability: v1alpha1.HostAppActive},
+	}))
+	policy := &v1alpha1.ReviewPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: g.ns},
+		Spec: v1alpha1.ReviewPolicySpec{
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": g.ns}},
+			Enforcement:       v1alpha1.Enforce,
+		},
+	}
+	for _, role := range roles {
+		policy.Spec.Approvals = append(policy.Spec.Approvals, v1alpha1.ApprovalRule{Role: role})
+	}
+	g.must(t, w.admin.Create(ctx(t), policy))
+	return g
+}
+
+func ctx(t testing.TB) context.Context {
+	t.Helper()
+	c, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	return c
+}
+
+func (w *world) must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func condition(conds []metav1.Condition, kind string) string {
+	c := meta.FindStatusCondition(conds, kind)
+	if c == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message)
+}
+
+func show(o any) string {
+	b, err := json.Marshal(o)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+func key(ns, name string) types.NamespacedName {
+	return types.NamespacedName{Namespace: ns, Name: name}
+}
+
+func rolloutMap(g *group, name string) types.NamespacedName {
+	return key(publishedNamespace, delivery.RolloutConfigMap(g.ns, name))
+}

@@ -1,0 +1,190 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/signing"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
+)
+
+// HostAppReconciler publishes what the manifest service must know of a host app.
+type HostAppReconciler struct{ Shared }
+
+type hostScope struct {
+	host *v1alpha1.HostApp
+}
+
+// Reconcile publishes one host app's configuration and reports on it.
+func (r *HostAppReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	before := &v1alpha1.HostApp{}
+	if err := r.Client.Get(ctx, req.NamespacedName, before); err != nil {
+		if client.IgnoreNotFound(err) == nil {
+			return ctrl.Result{}, r.withdraw(ctx, req.Name)
+		}
+		return ctrl.Result{}, err
+	}
+	s := &hostScope{host: before.DeepCopy()}
+	// Blocks are published first: they win over everything that could fail later.
+	err := task.Run(ctx, s, []task.Task[hostScope]{
+		{Name: "publish configuration", Run: r.publish},
+		{Name: "count programs", Run: r.countPrograms},
+		{Name: "show keys", Run: r.showKeys},
+	})
+	st := &s.host.Status
+	st.ObservedGeneration = s.host.Generation
+	st.Conditions = task.Conditions(st.Conditions, s.host.Generation, err, r.now(), "the manifest service answers this host app")
+	if perr := r.updateStatus(ctx, before, s.host, before.Status, s.host.Status); perr != nil {
+		return ctrl.Result{}, ignoreGone(perr)
+	}
+	return task.Result(err)
+}
+
+func hostConfig(h *v1alpha1.HostApp) *delivery.HostAppConfig {
+	c := &delivery.HostAppConfig{
+		Name: h.Name, DisplayName: h.Spec.DisplayName, Availability: h.Spec.Availability,
+		Dialects: slices.Sorted(slices.Values(h.Spec.Dialects)),
+		Poll:     delivery.Poll{IntervalSeconds: 1800, MinSeconds: 300},
+	}
+	if len(c.Dialects) == 0 {
+		c.Dialects = []string{v1alpha1.DialectSigned}
+	}
+	if p := h.Spec.Poll; p != nil {
+		if p.IntervalSeconds != nil {
+			c.Poll.IntervalSeconds = *p.IntervalSeconds
+		}
+		if p.MinSeconds != nil {
+			c.Poll.MinSeconds = *p.MinSeconds
+		}
+	}
+	for _, b := range h.Spec.Blocks {
+		c.Blocks = append(c.Blocks, delivery.Block{AppID: b.AppID, Digest: b.Digest, Reason: b.Reason})
+	}
+	return c
+}
+
+func (r *HostAppReconciler) publish(ctx context.Context, s *hostScope) error {
+	data, err := delivery.MarshalHostApp(hostConfig(s.host))
+	if err != nil {
+		return err
+	}
+	_, err = r.applyPublished(ctx, delivery.HostAppConfigMap(s.host.Name), delivery.KindHostApp, map[string]string{delivery.KeyHostApp: data})
+	return err
+}
+
+// withdraw deletes the configuration of a host app that is gone. What the
+// manifest service makes of that is its own affair: absence removes nothing
+// from a device.
+func (r *HostAppReconciler) withdraw(ctx context.Context, name string) error {
+	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: r.PublicationNamespace, Name: delivery.HostAppConfigMap(name)}}
+	return client.IgnoreNotFound(r.Client.Delete(ctx, cm))
+}
+
+func (r *HostAppReconciler) countPrograms(ctx context.Context, s *hostScope) error {
+	var programs v1alpha1.MiniProgramList
+	if err := r.Client.List(ctx, &programs); err != nil {
+		return err
+	}
+	n := int32(0)
+	for i := range programs.Items {
+		p := &programs.Items[i]
+		if !slices.Contains(p.Spec.HostApps, s.host.Name) {
+			continue
+		}
+		takes, err := r.hostTakes(ctx, s.host, p.Namespace)
+		if err != nil {
+			return task.Stall("SelectorInvalid", err)
+		}
+		if takes {
+			n++
+		}
+	}
+	s.host.Status.MiniPrograms = n
+	s.host.Status.URL = strings.TrimSuffix(r.ManifestURL, "/") + "/v1/hosts/" + s.host.Name
+	return nil
+}
+
+// hostTakes tells whether the host app takes programs of the namespace.
+func (s *Shared) hostTakes(ctx context.Context, h *v1alpha1.HostApp, namespace string) (bool, error) {
+	if h.Spec.NamespaceSelector == nil {
+		return true, nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(h.Spec.NamespaceSelector)
+	if err != nil {
+		return false, fmt.Errorf("HostApp %s: spec.namespaceSelector: %w", h.Name, err)
+	}
+	var ns corev1.Namespace
+	if err := s.Client.Get(ctx, client.ObjectKey{Name: namespace}, &ns); err != nil {
+		return false, err
+	}
+	return selector.Matches(labels.Set(ns.Labels)), nil
+}
+
+func (r *HostAppReconciler) showKeys(ctx context.Context, s *hostScope) error {
+	signer, err := r.signer(ctx)
+	if err != nil {
+		return err
+	}
+	s.host.Status.Keys = []v1alpha1.SigningKey{{
+		KeyID: signer.Key.ID, Algorithm: signing.Algorithm, PublicKey: signer.PEM, State: "Active",
+	}}
+	return nil
+}
+
+// SetupWithManager registers the reconciler and what wakes it.
+func (r *HostAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("hostapp").
+		For(&v1alpha1.HostApp{}).
+		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(hostsOfProgram)).
+		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.hostOfConfigMap)).
+		Complete(r)
+}
+
+func hostsOfProgram(_ context.Context, o client.Object) []reconcile.Request {
+	p, ok := o.(*v1alpha1.MiniProgram)
+	if !ok {
+		return nil
+	}
+	var out []reconcile.Request
+	for _, h := range p.Spec.HostApps {
+		out = append(out, reconcile.Request{NamespacedName: client.ObjectKey{Name: h}})
+	}
+	return out
+}
+
+// hostOfConfigMap wakes the host app whose published configuration was touched.
+func (r *HostAppReconciler) hostOfConfigMap(ctx context.Context, o client.Object) []reconcile.Request {
+	if !strings.HasSuffix(o.GetName(), ".hostapp") {
+		return nil
+	}
+	var hosts v1alpha1.HostAppList
+	if err := r.Client.List(ctx, &hosts); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing host apps to wake")
+		return nil
+	}
+	found := map[string]bool{}
+	for _, h := range hosts.Items {
+		if delivery.HostAppConfigMap(h.Name) == o.GetName() {
+			found[h.Name] = true
+		}
+	}
+	var out []reconcile.Request
+	for name := range maps.Keys(found) {
+		out = append(out, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
+	}
+	return out
+}

@@ -1,0 +1,167 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/Masterminds/semver/v3"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
+)
+
+// MiniProgramReconciler claims the app ID, keeps vetoes, and tells what is served.
+type MiniProgramReconciler struct{ Shared }
+
+type programScope struct {
+	program *v1alpha1.MiniProgram
+	now     metav1.Time
+}
+
+// Reconcile brings one MiniProgram's status up to date.
+func (r *MiniProgramReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	before := &v1alpha1.MiniProgram{}
+	if err := r.Client.Get(ctx, req.NamespacedName, before); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	s := &programScope{program: before.DeepCopy(), now: r.now()}
+	// Vetoes come first: nothing that fails later may lose one.
+	err := task.Run(ctx, s, []task.Task[programScope]{
+		{Name: "keep rejections", Run: r.keepRejections},
+		{Name: "list releases", Run: r.listReleases},
+		{Name: "find latest version", Run: r.findLatest},
+		{Name: "claim app ID", Run: r.claim},
+	})
+	st := &s.program.Status
+	st.ObservedGeneration = s.program.Generation
+	st.Conditions = task.Conditions(st.Conditions, s.program.Generation, err, s.now, programMessage(s.program))
+	if perr := r.updateStatus(ctx, before, s.program, before.Status, s.program.Status); perr != nil {
+		return ctrl.Result{}, ignoreGone(perr)
+	}
+	return task.Result(err)
+}
+
+func programMessage(p *v1alpha1.MiniProgram) string {
+	switch {
+	case p.Spec.Availability == v1alpha1.AvailabilitySuspended:
+		return "suspended: no host app hands it out"
+	case len(p.Status.Releases) == 0:
+		return "nothing is released yet: create a MiniProgramVersion and a Rollout"
+	}
+	return fmt.Sprintf("released to %d host apps", len(p.Status.Releases))
+}
+
+// maxRejections is the bound of status.rejections.
+const maxRejections = 200
+
+// keepRejections remembers every veto, so that deleting a Review, or its
+// version, lifts none.
+func (r *MiniProgramReconciler) keepRejections(ctx context.Context, s *programScope) error {
+	var reviews v1alpha1.ReviewList
+	if err := r.Client.List(ctx, &reviews, client.InNamespace(s.program.Namespace)); err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, k := range s.program.Status.Rejections {
+		known[k.Review+k.Digest] = true
+	}
+	for i := range reviews.Items {
+		review := &reviews.Items[i]
+		mine := review.Spec.MiniProgramRef.Name == s.program.Name && review.Spec.Decision == v1alpha1.DecisionRejected
+		if mine && !known[review.Name+review.Spec.Digest] {
+			s.program.Status.Rejections = append(s.program.Status.Rejections, rejectionOf(review, s.now))
+		}
+	}
+	if len(s.program.Status.Rejections) > maxRejections {
+		s.program.Status.Rejections = s.program.Status.Rejections[len(s.program.Status.Rejections)-maxRejections:]
+	}
+	return nil
+}
+
+func (r *MiniProgramReconciler) listReleases(ctx context.Context, s *programScope) error {
+	var rollouts v1alpha1.RolloutList
+	if err := r.Client.List(ctx, &rollouts, client.InNamespace(s.program.Namespace)); err != nil {
+		return err
+	}
+	var releases []v1alpha1.Release
+	for _, ro := range rollouts.Items {
+		st := ro.Status
+		if ro.Spec.MiniProgramRef.Name != s.program.Name || st.Stable == nil || st.Document == nil {
+			continue
+		}
+		for _, h := range st.Document.HostApps {
+			releases = append(releases, v1alpha1.Release{
+				HostApp: h, Channel: ro.Spec.Channel, Version: st.Stable.Version, Digest: st.Stable.Digest, Rollout: ro.Name,
+			})
+		}
+	}
+	slices.SortFunc(releases, func(a, b v1alpha1.Release) int {
+		if a.HostApp+"\x00"+a.Rollout < b.HostApp+"\x00"+b.Rollout {
+			return -1
+		}
+		return 1
+	})
+	s.program.Status.Releases = releases[:min(len(releases), 200)]
+	return nil
+}
+
+func (r *MiniProgramReconciler) findLatest(ctx context.Context, s *programScope) error {
+	var versions v1alpha1.MiniProgramVersionList
+	if err := r.Client.List(ctx, &versions, client.InNamespace(s.program.Namespace)); err != nil {
+		return err
+	}
+	var latest *semver.Version
+	for _, v := range versions.Items {
+		if v.Spec.MiniProgramRef.Name != s.program.Name || !meta.IsStatusConditionTrue(v.Status.Conditions, v1alpha1.ConditionReady) {
+			continue
+		}
+		parsed, err := semver.StrictNewVersion(v.Spec.Version)
+		if err == nil && (latest == nil || parsed.GreaterThan(latest)) {
+			latest = parsed
+		}
+	}
+	s.program.Status.LatestVersion = ""
+	if latest != nil {
+		s.program.Status.LatestVersion = latest.Original()
+	}
+	return nil
+}
+
+func (r *MiniProgramReconciler) claim(ctx context.Context, s *programScope) error {
+	err := r.Ledger.Claim(ctx, s.program.Spec.AppID, ledger.Holder{Namespace: s.program.Namespace, Name: s.program.Name})
+	if taken, ok := errors.AsType[*ledger.TakenError](err); ok {
+		return task.Stall("AppIDTaken", taken)
+	}
+	return err
+}
+
+// SetupWithManager registers the reconciler and what wakes it.
+func (r *MiniProgramReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	named := func(name func(client.Object) string) handler.EventHandler {
+		return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
+			return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: o.GetNamespace(), Name: name(o)}}}
+		})
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("miniprogram").
+		For(&v1alpha1.MiniProgram{}).
+		Watches(&v1alpha1.Review{}, named(func(o client.Object) string {
+			return o.(*v1alpha1.Review).Spec.MiniProgramRef.Name
+		})).
+		Watches(&v1alpha1.MiniProgramVersion{}, named(func(o client.Object) string {
+			return o.(*v1alpha1.MiniProgramVersion).Spec.MiniProgramRef.Name
+		})).
+		Watches(&v1alpha1.Rollout{}, named(func(o client.Object) string {
+			return o.(*v1alpha1.Rollout).Spec.MiniProgramRef.Name
+		})).
+		Complete(r)
+}

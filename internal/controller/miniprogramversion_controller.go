@@ -1,0 +1,153 @@
+package controller
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	crsource "sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/policy"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/registry"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/source"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
+)
+
+// +kubebuilder:rbac:groups=miniprogram.dev,resources=miniprograms;miniprogramversions;reviews;rollouts;reviewpolicies;hostapps,verbs=get;list;watch
+// +kubebuilder:rbac:groups=miniprogram.dev,resources=miniprograms/status;miniprogramversions/status;reviews/status;rollouts/status;reviewpolicies/status;hostapps/status,verbs=update;patch
+// +kubebuilder:rbac:groups=miniprogram.dev,resources=reviews,verbs=create;delete
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// artifactStore is the registry, as the version reconciler uses it.
+type artifactStore interface {
+	Publish(ctx context.Context, a registry.Artifact) (registry.Published, error)
+	Resolve(ctx context.Context, repository, reference string) (*registry.Existing, error)
+}
+
+// MiniProgramVersionReconciler turns a version's source into an artifact, has it
+// judged by the policies, asks for reviews, and tells what is missing.
+type MiniProgramVersionReconciler struct {
+	Shared
+	HTTP     *source.HTTP
+	OCI      *source.OCI
+	Registry artifactStore
+	Limits   bundle.Limits
+	// TempDir for bundles while they are checked.
+	TempDir string
+	// Packer is written into the artifact's config.
+	Packer string
+	// Concurrency is how many versions are worked on at a time.
+	Concurrency int
+}
+
+// versionScope is what one pass knows.
+type versionScope struct {
+	version  *v1alpha1.MiniProgramVersion
+	program  *v1alpha1.MiniProgram
+	now      time.Time
+	checked  error // what is wrong with the bundle
+	policies []policy.Result
+	judgment *judgment
+}
+
+// Reconcile brings one version as far as it can come now.
+func (r *MiniProgramVersionReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if err := r.Enforcement.Await(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	before := &v1alpha1.MiniProgramVersion{}
+	if err := r.Client.Get(ctx, req.NamespacedName, before); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !before.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	s := &versionScope{version: before.DeepCopy(), now: r.Now().UTC()}
+	// The artifact comes before policies and reviews: they speak of its digest.
+	err := task.Run(ctx, s, []task.Task[versionScope]{
+		{Name: "find program", Run: r.findProgram},
+		{Name: "package", Run: r.packageBundle},
+		{Name: "check policies", Run: r.checkPolicies},
+		{Name: "judge reviews", Run: r.judge},
+		{Name: "ask for reviews", Run: r.askForReviews},
+		{Name: "conclude", Run: r.conclude},
+	})
+	reportVersion(s, err, r.now())
+	r.tellVersion(before, s.version)
+	if perr := r.updateStatus(ctx, before, s.version, before.Status, s.version.Status); perr != nil {
+		return ctrl.Result{}, ignoreGone(perr) // outranks err: running again finds both out again
+	}
+	result, err := task.Result(err)
+	return s.recheck(result), err
+}
+
+// recheck looks again when an approval expires.
+func (s *versionScope) recheck(result ctrl.Result) ctrl.Result {
+	if s.judgment == nil || s.judgment.verdict.Expires == nil {
+		return result
+	}
+	left := max(s.judgment.verdict.Expires.Sub(s.now), time.Second)
+	if result.RequeueAfter == 0 || left < result.RequeueAfter {
+		result.RequeueAfter = left
+	}
+	return result
+}
+
+// SetupWithManager registers the reconciler and what wakes it.
+func (r *MiniProgramVersionReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	all := handler.EnqueueRequestsFromMapFunc(r.allVersions)
+	// Their status changes with every version: only another spec is news here.
+	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("miniprogramversion").
+		For(&v1alpha1.MiniProgramVersion{}).
+		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(versionOfReview)).
+		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfProgram)).
+		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).
+		Watches(&v1alpha1.HostApp{}, all, specChanged).
+		WatchesRawSource(crsource.Channel(r.Enforcement.changes(), all)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: max(r.Concurrency, 1)}).
+		Complete(r)
+}
+
+func versionOfReview(_ context.Context, o client.Object) []reconcile.Request {
+	review, ok := o.(*v1alpha1.Review)
+	if !ok {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: review.Spec.VersionRef.Name}}}
+}
+
+func (r *MiniProgramVersionReconciler) versionsOfProgram(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.requests(ctx, &v1alpha1.MiniProgramVersionList{}, func(v *v1alpha1.MiniProgramVersion) bool {
+		return v.Spec.MiniProgramRef.Name == o.GetName()
+	}, client.InNamespace(o.GetNamespace()))
+}
+
+func (r *MiniProgramVersionReconciler) allVersions(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.requests(ctx, &v1alpha1.MiniProgramVersionList{}, func(*v1alpha1.MiniProgramVersion) bool { return true })
+}
+
+func (s *Shared) requests(ctx context.Context, list *v1alpha1.MiniProgramVersionList, want func(*v1alpha1.MiniProgramVersion) bool, opts ...client.ListOption) []reconcile.Request {
+	if err := s.Client.List(ctx, list, opts...); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing versions to wake")
+		return nil
+	}
+	var out []reconcile.Request
+	for i := range list.Items {
+		if want(&list.Items[i]) {
+			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+		}
+	}
+	return out
+}

@@ -1,0 +1,283 @@
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/Masterminds/semver/v3"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/registry"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/source"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
+)
+
+// findProgram needs the MiniProgram: its app ID and its declaration become part
+// of the artifact.
+func (r *MiniProgramVersionReconciler) findProgram(ctx context.Context, s *versionScope) error {
+	name := s.version.Spec.MiniProgramRef.Name
+	var program v1alpha1.MiniProgram
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: s.version.Namespace, Name: name}, &program)
+	if apierrors.IsNotFound(err) {
+		return task.Wait("MiniProgramMissing", 0, "spec.miniProgramRef names MiniProgram %s, which does not exist in namespace %s: create it", name, s.version.Namespace)
+	}
+	if err != nil {
+		return err
+	}
+	s.program = &program
+	return nil
+}
+
+// packageBundle fetches, checks and publishes the bundle, once: the spec cannot
+// change, so a recorded artifact is final.
+func (r *MiniProgramVersionReconciler) packageBundle(ctx context.Context, s *versionScope) error {
+	if s.version.Status.Artifact != nil || s.version.Spec.Availability == v1alpha1.AvailabilityWithdrawn {
+		return nil
+	}
+	fetched, err := r.fetch(ctx, s.version)
+	if err != nil {
+		return r.explainSource(s, err)
+	}
+	defer func() { _ = fetched.Close() }() // a temporary file: nothing was written that could be lost
+	b, err := r.check(s, fetched)
+	if err != nil {
+		return err
+	}
+	return r.publish(ctx, s, fetched, b)
+}
+
+func (r *MiniProgramVersionReconciler) fetch(ctx context.Context, v *v1alpha1.MiniProgramVersion) (*source.Fetched, error) {
+	switch src := v.Spec.Source; {
+	case src.HTTP != nil:
+		cred, err := r.credentials(ctx, v.Namespace, src.HTTP.SecretRef, "spec.source.http.secretRef")
+		if err != nil {
+			return nil, err
+		}
+		return r.HTTP.Fetch(ctx, src.HTTP.URL, src.HTTP.SHA256, cred)
+	case src.OCI != nil:
+		cred, err := r.credentials(ctx, v.Namespace, src.OCI.SecretRef, "spec.source.oci.secretRef")
+		if err != nil {
+			return nil, err
+		}
+		return r.OCI.Fetch(ctx, src.OCI.Ref, cred)
+	default:
+		return r.fetchConfigMap(ctx, v)
+	}
+}
+
+func (r *MiniProgramVersionReconciler) fetchConfigMap(ctx context.Context, v *v1alpha1.MiniProgramVersion) (*source.Fetched, error) {
+	ref := v.Spec.Source.ConfigMap
+	var cm corev1.ConfigMap
+	if err := r.readGroupObject(ctx, v.Namespace, ref.Name, "ConfigMap", "spec.source.configMap", &cm); err != nil {
+		return nil, err
+	}
+	data, ok := cm.BinaryData[ref.Key]
+	if !ok {
+		text, found := cm.Data[ref.Key]
+		if !found {
+			return nil, task.Wait("SourceUnavailable", 0, "ConfigMap %s/%s has no key %q, which spec.source.configMap.key names: add it under binaryData", v.Namespace, ref.Name, ref.Key)
+		}
+		data = []byte(text)
+	}
+	return source.Bytes(data, ref.SHA256, fmt.Sprintf("ConfigMap %s/%s, key %s", v.Namespace, ref.Name, ref.Key))
+}
+
+func (r *MiniProgramVersionReconciler) credentials(ctx context.Context, namespace string, ref *v1alpha1.SecretReference, field string) (*source.Credentials, error) {
+	if ref == nil {
+		return nil, nil
+	}
+	var secret corev1.Secret
+	if err := r.readGroupObject(ctx, namespace, ref.Name, "Secret", field, &secret); err != nil {
+		return nil, err
+	}
+	if secret.Labels[v1alpha1.SourceLabel] != "true" {
+		return nil, task.Wait("SourceForbidden", 0, "Secret %s/%s, which %s names, lacks the label %s=true: the manager reads no other Secrets", namespace, ref.Name, field, v1alpha1.SourceLabel)
+	}
+	cred, err := source.ReadSecret(secret.Data)
+	if err != nil {
+		return nil, task.Wait("SourceForbidden", 0, "Secret %s/%s, which %s names, cannot be used: %s", namespace, ref.Name, field, err)
+	}
+	return cred, nil
+}
+
+// readGroupObject reads one object of a developer group, past the cache.
+func (r *MiniProgramVersionReconciler) readGroupObject(ctx context.Context, namespace, name, kind, field string, into client.Object) error {
+	err := r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, into)
+	switch {
+	case apierrors.IsNotFound(err):
+		return task.Wait("SourceUnavailable", 0, "%s names %s %s, which does not exist in namespace %s: create it", field, kind, name, namespace)
+	case apierrors.IsForbidden(err):
+		return task.Wait("SourceForbidden", 0, "the manager may not read %s %s in namespace %s: give it the right with `kubectl create rolebinding miniprogram-source-reader -n %s --clusterrole=miniprogram-source-reader --serviceaccount=%s:miniprogram-manager`",
+			kind, name, namespace, namespace, r.Namespace)
+	}
+	return err
+}
+
+// explainSource sorts the errors of fetching into what waits and what stalls.
+// What is waited for here cannot be watched, so every wait has an end.
+func (r *MiniProgramVersionReconciler) explainSource(s *versionScope, err error) error {
+	backoff := retryAfter(s.version.Status.Conditions, s.version.CreationTimestamp, s.now)
+	if wait, ok := errors.AsType[*task.WaitError](err); ok {
+		return waitAtLeast(wait.Reason, backoff, wait.After, wait.Message)
+	}
+	if permanent, ok := errors.AsType[*source.PermanentError](err); ok {
+		return task.Stall(permanent.Reason, permanent)
+	}
+	var asked time.Duration
+	if retry, ok := errors.AsType[*source.RetryError](err); ok && backoff > time.Minute {
+		// A fault that was just made is often mended at once; an old one is asked for seldom.
+		asked = retry.After
+	}
+	if temporary, ok := errors.AsType[*source.TemporaryError](err); ok {
+		return waitAtLeast(temporary.Reason, backoff, asked, temporary.Message)
+	}
+	return err
+}
+
+func (r *MiniProgramVersionReconciler) check(s *versionScope, fetched *source.Fetched) (*bundle.Bundle, error) {
+	spec := s.version.Spec
+	want := bundle.Expect{
+		Format: bundle.Format(spec.Format), AppID: s.program.Spec.AppID, Version: spec.Version,
+		Declared: &bundle.Declared{},
+	}
+	if spec.VersionCode != nil {
+		want.VersionCode = *spec.VersionCode
+	}
+	for _, p := range s.program.Spec.Permissions {
+		want.Declared.Permissions = append(want.Declared.Permissions, p.Name)
+	}
+	b, err := bundle.Read(fetched, fetched.Size, want, r.Limits)
+	if bad, ok := errors.AsType[*bundle.CheckError](err); ok {
+		s.checked = bad
+		s.version.Status.Findings = findingsStatus(bad.Findings)
+		return nil, task.Stall(bad.Findings[0].Rule, fmt.Errorf("the bundle was not accepted: %w; publish a corrected bundle as a new MiniProgramVersion", bad))
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.version.Status.Findings = findingsStatus(b.Findings)
+	return b, nil
+}
+
+// publish pushes the artifact and records it.
+func (r *MiniProgramVersionReconciler) publish(ctx context.Context, s *versionScope, fetched *source.Fetched, b *bundle.Bundle) error {
+	content, err := r.packContent(b)
+	if err != nil {
+		return err
+	}
+	defer content.remove()
+	declaration := declarationOf(s.program)
+	config, err := r.artifactConfig(s, fetched, b, declaration)
+	if err != nil {
+		return err
+	}
+	archive := registry.Blob{Digest: fetched.SHA256, Size: fetched.Size, Open: fetched.Open}
+	repository := s.version.Namespace + "/" + s.program.Name
+	artifact, err := registry.NewArtifact(repository, s.program.Spec.DisplayName, config, archive, content.blob, nil)
+	if err != nil {
+		return err
+	}
+	published, err := r.Registry.Publish(ctx, artifact)
+	if err != nil {
+		return r.explainRegistry(s, err)
+	}
+	at := r.now()
+	s.version.Status.Artifact = &v1alpha1.Artifact{
+		Repository: published.Repository, Digest: published.Digest, MediaType: published.MediaType,
+		SizeBytes: published.Size, PushTime: &at,
+		Archive: &v1alpha1.Blob{Digest: published.Archive.Digest.String(), SizeBytes: published.Archive.Size, MediaType: published.Archive.MediaType},
+		Content: &v1alpha1.Blob{Digest: published.Content.Digest.String(), SizeBytes: published.Content.Size, MediaType: published.Content.MediaType},
+	}
+	s.version.Status.Declaration = &declaration
+	s.version.Status.Bundle = &v1alpha1.BundleStatus{
+		Format: string(b.Format), SHA256: b.ArchiveSHA256, ContentDigest: b.ContentDigest, SizeBytes: b.ArchiveBytes,
+		Files: int32(len(b.Files)), AppID: config.AppID, VersionCode: config.VersionCode, Pages: int32(len(b.Pages)),
+	}
+	return nil
+}
+
+func (r *MiniProgramVersionReconciler) artifactConfig(s *versionScope, fetched *source.Fetched, b *bundle.Bundle, d v1alpha1.Declaration) (registry.ArtifactConfig, error) {
+	raw, err := json.Marshal(d)
+	if err != nil {
+		return registry.ArtifactConfig{}, err
+	}
+	return registry.ArtifactConfig{
+		AppID: s.program.Spec.AppID, Version: s.version.Spec.Version, VersionCode: versionCode(s.version, b),
+		Format: string(b.Format), Pages: b.Pages, Declaration: raw,
+		ArchiveSHA256: b.ArchiveSHA256, ContentDigest: b.ContentDigest, Source: fetched.Origin, Packer: r.Packer,
+	}, nil
+}
+
+// versionCode is the spec's, else the bundle's, else made of the version's parts.
+func versionCode(v *v1alpha1.MiniProgramVersion, b *bundle.Bundle) int64 {
+	if v.Spec.VersionCode != nil {
+		return *v.Spec.VersionCode
+	}
+	if b.VersionCode > 0 {
+		return b.VersionCode
+	}
+	parsed, err := semver.StrictNewVersion(v.Spec.Version)
+	if err != nil {
+		return 1
+	}
+	return max(int64(parsed.Major()*10000+parsed.Minor()*100+parsed.Patch()), 1)
+}
+
+func declarationOf(p *v1alpha1.MiniProgram) v1alpha1.Declaration {
+	c := p.DeepCopy().Spec
+	return v1alpha1.Declaration{Permissions: c.Permissions, Domains: c.Domains, Privacy: c.Privacy}
+}
+
+// explainRegistry sorts the registry's errors into what waits and what stalls.
+func (r *MiniProgramVersionReconciler) explainRegistry(s *versionScope, err error) error {
+	if taken, ok := errors.AsType[*registry.TagTakenError](err); ok {
+		return task.Stall(registry.TagTaken, taken)
+	}
+	known, ok := errors.AsType[*registry.Error](err)
+	if !ok {
+		return err
+	}
+	backoff := retryAfter(s.version.Status.Conditions, s.version.CreationTimestamp, s.now)
+	return waitAtLeast(known.Reason, backoff, known.RetryAfter, known.Message)
+}
+
+// packed is the content layer in a temporary file: its digest must be known
+// before it is pushed, and a push that is tried again reads it again.
+type packed struct {
+	path string
+	blob registry.Blob
+}
+
+func (p *packed) remove() { _ = os.Remove(p.path) }
+
+func (r *MiniProgramVersionReconciler) packContent(b *bundle.Bundle) (*packed, error) {
+	f, err := os.CreateTemp(r.TempDir, "content-*.tar.zst")
+	if err != nil {
+		return nil, fmt.Errorf("making a temporary file: %w", err)
+	}
+	p := &packed{path: f.Name()}
+	sum := sha256.New()
+	err = b.WriteContent(io.MultiWriter(f, sum))
+	size, serr := f.Seek(0, io.SeekCurrent)
+	if err = errors.Join(err, serr, f.Close()); err != nil {
+		p.remove()
+		return nil, fmt.Errorf("packing the content: %w", err)
+	}
+	p.blob = registry.Blob{
+		Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil)), Size: size,
+		Open: func() (io.ReadCloser, error) { return os.Open(p.path) },
+	}
+	return p, nil
+}

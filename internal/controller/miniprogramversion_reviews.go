@@ -1,0 +1,214 @@
+package controller
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/gate"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/policy"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
+)
+
+// checkPolicies judges the content by the policies that cover the version.
+func (r *MiniProgramVersionReconciler) checkPolicies(ctx context.Context, s *versionScope) error {
+	st := &s.version.Status
+	if st.Artifact == nil {
+		return nil
+	}
+	covering, err := r.coveringPolicies(ctx, s.program)
+	if err != nil {
+		return err
+	}
+	st.Policies = nil
+	for _, p := range covering {
+		st.Policies = append(st.Policies, v1alpha1.JudgedBy{Name: p.Name, Generation: p.Generation})
+	}
+	s.policies = policy.Check(policyFacts(s.version), covering)
+	hosts, err := r.checkHostApps(ctx, s)
+	if err != nil {
+		return err
+	}
+	s.policies = append(s.policies, hosts...)
+	return nil
+}
+
+func policyFacts(v *v1alpha1.MiniProgramVersion) policy.Facts {
+	b := v.Status.Bundle
+	f := policy.Facts{ArchiveBytes: b.SizeBytes, Files: int(b.Files), Pages: int(b.Pages), Format: b.Format}
+	if v.Status.Declaration != nil {
+		f.Declaration = *v.Status.Declaration
+	}
+	return f
+}
+
+// checkHostApps asks every host app that the program names whether it can grant
+// what the version declares.
+func (r *MiniProgramVersionReconciler) checkHostApps(ctx context.Context, s *versionScope) ([]policy.Result, error) {
+	var out []policy.Result
+	for _, name := range s.program.Spec.HostApps {
+		var host v1alpha1.HostApp
+		err := r.Client.Get(ctx, client.ObjectKey{Name: name}, &host)
+		if apierrors.IsNotFound(err) {
+			continue // the Rollout says so; a version can be packaged before its host app exists
+		}
+		if err != nil {
+			return nil, err
+		}
+		if found := policy.CheckHostApp(*s.version.Status.Declaration, host); len(found) > 0 {
+			out = append(out, policy.Result{Policy: "HostApp " + name, Enforcement: v1alpha1.Enforce, Findings: found})
+		}
+	}
+	return out, nil
+}
+
+// judge asks the gate, and keeps what it counted: a decision stays known when
+// its Review is deleted.
+func (r *MiniProgramVersionReconciler) judge(ctx context.Context, s *versionScope) error {
+	if s.version.Status.Artifact == nil {
+		return nil
+	}
+	s.version.Status.Author = authorOf(s.version)
+	if err := r.rememberDecisions(ctx, s); err != nil {
+		return err
+	}
+	j, err := r.Shared.judge(ctx, s.version, s.program, s.now)
+	if err != nil {
+		return err
+	}
+	s.judgment = j
+	return nil
+}
+
+func authorOf(v *v1alpha1.MiniProgramVersion) *v1alpha1.Author {
+	if v.Spec.SubmittedBy == "" {
+		return &v1alpha1.Author{Standing: "Unknown"}
+	}
+	return &v1alpha1.Author{Name: v.Spec.SubmittedBy, Standing: "Declared"}
+}
+
+// maxDecisions is the bound of status.decisions.
+const maxDecisions = 50
+
+func (r *MiniProgramVersionReconciler) rememberDecisions(ctx context.Context, s *versionScope) error {
+	var reviews v1alpha1.ReviewList
+	if err := r.Client.List(ctx, &reviews, client.InNamespace(s.version.Namespace), client.MatchingFields{indexVersionRef: s.version.Name}); err != nil {
+		return fmt.Errorf("listing Reviews: %w", err)
+	}
+	st := &s.version.Status
+	known := map[string]bool{}
+	for _, d := range st.Decisions {
+		known[d.Review] = true
+	}
+	for _, review := range reviews.Items {
+		spec := review.Spec
+		decided := spec.Decision == v1alpha1.DecisionApproved || spec.Decision == v1alpha1.DecisionRejected
+		if !decided || known[review.Name] || spec.Digest != st.Artifact.Digest {
+			continue
+		}
+		st.Decisions = append(st.Decisions, v1alpha1.Decision{
+			Review: review.Name, Role: spec.Role, HostApp: spec.HostApp, Reviewer: spec.Reviewer,
+			Decision: spec.Decision, Digest: spec.Digest, Time: metav1.NewTime(s.now.Truncate(1e9)),
+		})
+	}
+	if extra := len(st.Decisions) - maxDecisions; extra > 0 {
+		st.Decisions = st.Decisions[extra:]
+	}
+	return nil
+}
+
+// askForReviews keeps one pending Review for each approval that is missing, and
+// takes away pending ones that nobody needs any more.
+func (r *MiniProgramVersionReconciler) askForReviews(ctx context.Context, s *versionScope) error {
+	if s.judgment == nil {
+		return nil
+	}
+	var wanted []gate.Missing
+	if s.wantsReview() {
+		wanted = s.judgment.verdict.Missing
+	}
+	pending := map[gate.Missing][]v1alpha1.Review{} // by role and host app
+	slots := map[gate.Missing]int{}
+	for _, review := range s.judgment.reviews {
+		key := gate.Missing{Role: review.Spec.Role, HostApp: review.Spec.HostApp}
+		if review.Spec.Digest != s.version.Status.Artifact.Digest {
+			key.Count = -1 // of other bytes: never wanted
+		}
+		slots[key]++
+		if review.Spec.Decision == v1alpha1.DecisionPending && metav1.IsControlledBy(&review, s.version) {
+			pending[key] = append(pending[key], review)
+		}
+	}
+	for _, m := range wanted {
+		key := gate.Missing{Role: m.Role, HostApp: m.HostApp}
+		have := pending[key]
+		keep := min(len(have), m.Count)
+		for i := len(have); i < m.Count; i++ {
+			if err := r.createReview(ctx, s, key, slots[key]); err != nil {
+				return err
+			}
+			slots[key]++
+		}
+		pending[key] = have[keep:]
+	}
+	for _, surplus := range pending {
+		for i := range surplus {
+			if err := r.Client.Delete(ctx, &surplus[i], client.Preconditions{ResourceVersion: &surplus[i].ResourceVersion}); ignoreGone(err) != nil {
+				return fmt.Errorf("removing Review %s, which nobody needs any more: %w", surplus[i].Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *versionScope) wantsReview() bool {
+	return s.version.Spec.Review == v1alpha1.ReviewRequested &&
+		s.version.Spec.Availability != v1alpha1.AvailabilityWithdrawn && policy.Blocking(s.policies) == 0
+}
+
+func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *versionScope, key gate.Missing, slot int) error {
+	v := s.version
+	review := &v1alpha1.Review{
+		ObjectMeta: metav1.ObjectMeta{Namespace: v.Namespace, Name: reviewName(v, key, slot)},
+		Spec: v1alpha1.ReviewSpec{
+			MiniProgramRef: v.Spec.MiniProgramRef, VersionRef: v1alpha1.VersionReference{Name: v.Name},
+			Digest: v.Status.Artifact.Digest, Role: key.Role, HostApp: key.HostApp,
+			RequestedBy: v.Spec.SubmittedBy, Decision: v1alpha1.DecisionPending,
+		},
+	}
+	if err := controllerutil.SetControllerReference(v, review, r.Client.Scheme()); err != nil {
+		return err
+	}
+	err := r.Client.Create(ctx, review, client.FieldOwner(FieldManager))
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("creating a Review for role %s: %w", key.Role, err)
+	}
+	return nil
+}
+
+// reviewName cannot collide with that of another version, digest or role, and
+// cannot be guessed before the version exists.
+func reviewName(v *v1alpha1.MiniProgramVersion, key gate.Missing, slot int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%s/%s/%d", v.UID, v.Status.Artifact.Digest, key.Role, key.HostApp, slot))
+	prefix := v.Name
+	if len(prefix) > 150 {
+		prefix = strings.TrimRight(prefix[:150], ".-")
+	}
+	return fmt.Sprintf("%s-%s-%d-%s", prefix, key.Role, slot+1, hex.EncodeToString(sum[:4]))
+}
+
+// conclude stalls when a policy objects: only another version or another policy helps.
+func (r *MiniProgramVersionReconciler) conclude(_ context.Context, s *versionScope) error {
+	if policy.Blocking(s.policies) > 0 {
+		return task.Stall("PolicyFailed", fmt.Errorf("%s", policyMessage(s.policies)))
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+package controller
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/policy"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
+)
+
+// reportVersion sets all conditions from what the pass found and its error.
+func reportVersion(s *versionScope, err error, now metav1.Time) {
+	v, st := s.version, &s.version.Status
+	st.ObservedGeneration = v.Generation
+	set := func(kind string, status metav1.ConditionStatus, reason, message string) {
+		setCondition(&st.Conditions, v.Generation, now, kind, status, reason, message)
+	}
+	reason, message := failure(err)
+	switch {
+	case st.Artifact != nil:
+		set(v1alpha1.ConditionVerified, metav1.ConditionTrue, "Checked", verifiedMessage(st))
+		set(v1alpha1.ConditionPublished, metav1.ConditionTrue, "Pushed", st.Artifact.Repository+"@"+st.Artifact.Digest)
+	case s.checked != nil:
+		set(v1alpha1.ConditionVerified, metav1.ConditionFalse, reason, message)
+		set(v1alpha1.ConditionPublished, metav1.ConditionFalse, "NotVerified", "the bundle was not accepted")
+	default:
+		set(v1alpha1.ConditionVerified, metav1.ConditionUnknown, "Pending", "the bundle was not checked yet")
+		set(v1alpha1.ConditionPublished, metav1.ConditionFalse, orPending(reason), orElse(message, "the bundle is not in the registry yet"))
+	}
+	reportPolicies(s, set)
+	reportApproval(s, set)
+	st.Conditions = task.Conditions(st.Conditions, v.Generation, err, now, "the artifact is published and checked")
+	st.Summary = clipSummary(versionSummary(s, message))
+}
+
+func reportPolicies(s *versionScope, set func(string, metav1.ConditionStatus, string, string)) {
+	switch {
+	case s.version.Status.Artifact == nil:
+		set(v1alpha1.ConditionPolicyPassed, metav1.ConditionUnknown, "Pending", "policies are applied after the bundle was checked")
+	case policy.Blocking(s.policies) > 0:
+		set(v1alpha1.ConditionPolicyPassed, metav1.ConditionFalse, "PolicyFailed", policyMessage(s.policies))
+	default:
+		set(v1alpha1.ConditionPolicyPassed, metav1.ConditionTrue, "Passed", policyMessage(s.policies))
+	}
+}
+
+func reportApproval(s *versionScope, set func(string, metav1.ConditionStatus, string, string)) {
+	st := &s.version.Status
+	if s.judgment == nil {
+		st.Reviews, st.ApprovedHostApps = nil, nil
+		set(v1alpha1.ConditionApproved, metav1.ConditionFalse, "Pending", "reviews are asked for after the artifact is published")
+		return
+	}
+	verdict := s.judgment.verdict
+	st.Reviews = &v1alpha1.ReviewsStatus{Required: int32(verdict.Required), Approved: int32(verdict.Given)}
+	for _, m := range verdict.Missing {
+		st.Reviews.Missing = append(st.Reviews.Missing, v1alpha1.MissingApproval{Role: m.Role, HostApp: m.HostApp, Count: int32(m.Count)})
+	}
+	st.ApprovedHostApps = verdict.ApprovedHostApps
+	switch {
+	case s.version.Spec.Availability == v1alpha1.AvailabilityWithdrawn:
+		st.ApprovedHostApps = nil
+		set(v1alpha1.ConditionApproved, metav1.ConditionFalse, "Withdrawn", "the version was withdrawn; create another version")
+	case policy.Blocking(s.policies) > 0:
+		st.ApprovedHostApps = nil
+		set(v1alpha1.ConditionApproved, metav1.ConditionFalse, "PolicyFailed", "a policy objects to the content: see condition PolicyPassed")
+	case verdict.Approved:
+		set(v1alpha1.ConditionApproved, metav1.ConditionTrue, verdict.Reason, verdict.Message)
+	case s.version.Spec.Review != v1alpha1.ReviewRequested && !verdict.Rejected:
+		set(v1alpha1.ConditionApproved, metav1.ConditionFalse, "ReviewNotRequested", "set spec.review to Requested to ask for reviews")
+	default:
+		set(v1alpha1.ConditionApproved, metav1.ConditionFalse, verdict.Reason, approvalMessage(s))
+	}
+}
+
+// approvalMessage adds to what is waited for why a review that is there does not count.
+func approvalMessage(s *versionScope) string {
+	message := s.judgment.verdict.Message
+	for _, i := range s.judgment.verdict.Ignored {
+		if !strings.Contains(message, i.Message) {
+			message += "; " + i.Message
+		}
+	}
+	return message
+}
+
+func versionSummary(s *versionScope, failed string) string {
+	if s.version.Spec.Availability == v1alpha1.AvailabilityWithdrawn {
+		return "withdrawn"
+	}
+	if failed != "" {
+		return failed
+	}
+	return meta.FindStatusCondition(s.version.Status.Conditions, v1alpha1.ConditionApproved).Message
+}
+
+func verifiedMessage(st *v1alpha1.MiniProgramVersionStatus) string {
+	m := fmt.Sprintf("%s bundle with %d files", st.Bundle.Format, st.Bundle.Files)
+	if st.Findings != nil && st.Findings.Warnings > 0 {
+		m += fmt.Sprintf(", %d warnings: see status.findings", st.Findings.Warnings)
+	}
+	return m
+}
+
+// policyMessage lists what the policies found, three findings at most.
+func policyMessage(results []policy.Result) string {
+	var lines []string
+	more := 0
+	for _, r := range results {
+		if r.Enforcement == v1alpha1.Audit {
+			continue
+		}
+		for _, f := range r.Findings {
+			if len(lines) == 3 {
+				more++
+				continue
+			}
+			lines = append(lines, f.Rule+": "+f.Message)
+		}
+	}
+	if len(lines) == 0 {
+		return "no policy objects"
+	}
+	if more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(lines, "; ")
+}
+
+func findingsStatus(found []bundle.Finding) *v1alpha1.FindingsStatus {
+	if len(found) == 0 {
+		return nil
+	}
+	st := &v1alpha1.FindingsStatus{}
+	for i, f := range found {
+		if f.Severity == bundle.SeverityError {
+			st.Errors++
+		} else {
+			st.Warnings++
+		}
+		if i < 10 {
+			st.First = append(st.First, v1alpha1.Finding{Rule: f.Rule, Severity: string(f.Severity), File: f.File, Message: f.Message})
+		}
+	}
+	return st
+}
+
+// failure is the reason and the message of a pass that did not get through.
+func failure(err error) (reason, message string) {
+	if err == nil {
+		return "", ""
+	}
+	c := task.Conditions(nil, 0, err, metav1.Time{}, "")
+	ready := meta.FindStatusCondition(c, v1alpha1.ConditionReady)
+	return ready.Reason, ready.Message
+}
+
+func orPending(reason string) string { return orElse(reason, "Pending") }
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// clipSummary keeps a summary within its bound in the API, in characters.
+func clipSummary(s string) string {
+	runes := []rune(s)
+	if len(runes) <= 1000 {
+		return s
+	}
+	return string(runes[:999]) + "…"
+}
+
+// tellVersion tells what changed in this pass as events.
+func (r *MiniProgramVersionReconciler) tellVersion(before, after *v1alpha1.MiniProgramVersion) {
+	if before.Status.Artifact == nil && after.Status.Artifact != nil {
+		r.event(after, corev1.EventTypeNormal, "Published", "Publish", "%s@%s", after.Status.Artifact.Repository, after.Status.Artifact.Digest)
+	}
+	for kind, eventType := range map[string]string{v1alpha1.ConditionApproved: corev1.EventTypeNormal, v1alpha1.ConditionStalled: corev1.EventTypeWarning} {
+		was, is := meta.FindStatusCondition(before.Status.Conditions, kind), meta.FindStatusCondition(after.Status.Conditions, kind)
+		if is != nil && is.Status == metav1.ConditionTrue && (was == nil || was.Status != is.Status || was.Reason != is.Reason) {
+			r.event(after, eventType, is.Reason, "Review", "%s", is.Message)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/signing"
+)
+
+// +kubebuilder:rbac:groups=miniprogram.dev,resources=rollouts,verbs=patch
+// +kubebuilder:rbac:groups=miniprogram.dev,resources=rollouts/finalizers;miniprogramversions/finalizers,verbs=update
+
+// findPublished returns a ConfigMap of the publication namespace, or nil.
+func (s *Shared) findPublished(ctx context.Context, name string) (*corev1.ConfigMap, error) {
+	var cm corev1.ConfigMap
+	err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.PublicationNamespace, Name: name}, &cm)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading ConfigMap %s/%s: %w", s.PublicationNamespace, name, err)
+	}
+	return &cm, nil
+}
+
+// applyPublished writes a ConfigMap of the publication namespace unless it says
+// so already. The write carries the version that was read: a manager that still
+// believes that it leads gets a conflict, for without the version server-side
+// apply would let it overwrite what the new leader wrote.
+func (s *Shared) applyPublished(ctx context.Context, name, kind string, data map[string]string) (changed bool, err error) {
+	existing, err := s.findPublished(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	want := map[string]string{v1alpha1.PublishedLabel: "true", delivery.DocumentLabel: kind}
+	if existing != nil && contains(existing.Data, data) && contains(existing.Labels, want) {
+		return false, nil
+	}
+	cm := applycorev1.ConfigMap(name, s.PublicationNamespace).WithLabels(want).WithData(data)
+	if existing != nil {
+		cm = cm.WithResourceVersion(existing.ResourceVersion)
+	}
+	if err := s.Client.Apply(ctx, cm, client.FieldOwner(FieldManager), client.ForceOwnership); err != nil {
+		return false, fmt.Errorf("writing ConfigMap %s/%s: %w", s.PublicationNamespace, name, err)
+	}
+	return true, nil
+}
+
+// contains tells whether all of want stands in have.
+func contains(have, want map[string]string) bool {
+	for k, v := range maps.All(want) {
+		if got, ok := have[k]; !ok || got != v {
+			return false
+		}
+	}
+	return true
+}
+
+// signer returns the installation's key. One is made only where nothing was published yet.
+func (s *Shared) signer(ctx context.Context) (*signing.Signer, error) {
+	return s.Keys.Signer(ctx, func(ctx context.Context) (bool, error) {
+		var published corev1.ConfigMapList
+		err := s.Client.List(ctx, &published, client.InNamespace(s.PublicationNamespace), client.MatchingLabels{delivery.DocumentLabel: delivery.KindRollout})
+		if err != nil {
+			return false, fmt.Errorf("listing published documents: %w", err)
+		}
+		return len(published.Items) > 0, nil
+	})
+}

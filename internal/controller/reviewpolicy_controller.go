@@ -1,0 +1,138 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/policy"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
+)
+
+// ReviewPolicyReconciler counts the versions that a policy covers, and says
+// whether approvals are guarded at all.
+type ReviewPolicyReconciler struct{ Shared }
+
+type policyScope struct {
+	policy *v1alpha1.ReviewPolicy
+}
+
+// Reconcile brings one policy's status up to date.
+func (r *ReviewPolicyReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if err := r.Enforcement.Await(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	before := &v1alpha1.ReviewPolicy{}
+	if err := r.Client.Get(ctx, req.NamespacedName, before); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	s := &policyScope{policy: before.DeepCopy()}
+	err := task.Run(ctx, s, []task.Task[policyScope]{{Name: "count versions", Run: r.count}})
+	st, now := &s.policy.Status, r.now()
+	st.ObservedGeneration = s.policy.Generation
+	st.Conditions = task.Conditions(st.Conditions, s.policy.Generation, err, now, "the policy is applied")
+	status, reason, message := metav1.ConditionTrue, "Proven", "admission refuses decisions of whoever lacks the right"
+	if why := r.Enforcement.Shut(); why != "" {
+		status, reason, message = metav1.ConditionFalse, "NotProven", why+"; until then the gate is shut"
+	}
+	setCondition(&st.Conditions, s.policy.Generation, now, v1alpha1.ConditionApprovalPolicyEnforced, status, reason, message)
+	if perr := r.updateStatus(ctx, before, s.policy, before.Status, s.policy.Status); perr != nil {
+		return ctrl.Result{}, ignoreGone(perr)
+	}
+	return task.Result(err)
+}
+
+func (r *ReviewPolicyReconciler) count(ctx context.Context, s *policyScope) error {
+	if _, err := metav1.LabelSelectorAsSelector(orEmpty(s.policy.Spec.NamespaceSelector)); err != nil {
+		return task.Stall("SelectorInvalid", fmt.Errorf("spec.namespaceSelector: %w", err))
+	}
+	var versions v1alpha1.MiniProgramVersionList
+	if err := r.Client.List(ctx, &versions); err != nil {
+		return err
+	}
+	counts := v1alpha1.PolicyVersions{}
+	for i := range versions.Items {
+		v := &versions.Items[i]
+		covered, err := r.covers(ctx, s.policy, v)
+		if err != nil {
+			return err
+		}
+		if !covered {
+			continue
+		}
+		counts.Covered++
+		switch c := meta.FindStatusCondition(v.Status.Conditions, v1alpha1.ConditionPolicyPassed); {
+		case c == nil || c.Status == metav1.ConditionUnknown:
+		case policyFails(s.policy, v):
+			counts.Failed++
+		default:
+			counts.Passed++
+		}
+	}
+	s.policy.Status.Versions = &counts
+	return nil
+}
+
+func (r *ReviewPolicyReconciler) covers(ctx context.Context, p *v1alpha1.ReviewPolicy, v *v1alpha1.MiniProgramVersion) (bool, error) {
+	var program v1alpha1.MiniProgram
+	if err := r.Client.Get(ctx, client.ObjectKey{Namespace: v.Namespace, Name: v.Spec.MiniProgramRef.Name}, &program); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	var namespace corev1.Namespace
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: v.Namespace}, &namespace); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	return policy.Selects(p, namespace.Labels, program.Spec.HostApps)
+}
+
+func policyFails(p *v1alpha1.ReviewPolicy, v *v1alpha1.MiniProgramVersion) bool {
+	if v.Status.Bundle == nil {
+		return false
+	}
+	for _, result := range policy.Check(policyFacts(v), []v1alpha1.ReviewPolicy{*p}) {
+		if len(result.Findings) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func orEmpty(s *metav1.LabelSelector) *metav1.LabelSelector {
+	if s == nil {
+		return &metav1.LabelSelector{}
+	}
+	return s
+}
+
+// SetupWithManager registers the reconciler and what wakes it.
+func (r *ReviewPolicyReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	all := handler.EnqueueRequestsFromMapFunc(r.allPolicies)
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("reviewpolicy").
+		For(&v1alpha1.ReviewPolicy{}).
+		Watches(&v1alpha1.MiniProgramVersion{}, all).
+		WatchesRawSource(source.Channel(r.Enforcement.changes(), all)).
+		Complete(r)
+}
+
+func (r *ReviewPolicyReconciler) allPolicies(ctx context.Context, _ client.Object) []reconcile.Request {
+	var list v1alpha1.ReviewPolicyList
+	if err := r.Client.List(ctx, &list); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing policies to wake")
+		return nil
+	}
+	out := make([]reconcile.Request, 0, len(list.Items))
+	for i := range list.Items {
+		out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+	}
+	return out
+}

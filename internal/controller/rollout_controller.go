@@ -1,0 +1,229 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/signing"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
+)
+
+// RolloutReconciler carries a rollout through its steps and publishes the
+// document that host apps read.
+type RolloutReconciler struct{ Shared }
+
+// rolloutScope is what one pass knows.
+type rolloutScope struct {
+	before  *v1alpha1.Rollout // as it is in the API server
+	rollout *v1alpha1.Rollout // as it will be
+	now     time.Time
+
+	plan       rollout.Plan
+	program    *v1alpha1.MiniProgram
+	seen       rollout.Seen
+	repository string
+	signer     *signing.Signer
+	move       rollout.Move
+	// published is the document that is out after this pass.
+	published *v1alpha1.PublishedDocument
+}
+
+// Reconcile brings one rollout as far as it can come now.
+func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if err := r.Enforcement.Await(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	before := &v1alpha1.Rollout{}
+	if err := r.Client.Get(ctx, req.NamespacedName, before); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if forgotten(before) {
+		return ctrl.Result{}, nil
+	}
+	s := &rolloutScope{before: before, rollout: before.DeepCopy(), now: r.Now().UTC(), published: before.Status.Published}
+	// What takes something back is recorded before anything that can fail. What was
+	// recorded is carried out before anything new is, so that a crash repeats a
+	// step and never skips one.
+	err := task.Run(ctx, s, []task.Task[rolloutScope]{
+		{Name: "hold on deletion", Run: r.ensureFinalizer},
+		{Name: "gather", Run: r.gather},
+		{Name: "decide", Run: r.decide},
+		{Name: "record what is taken back", Run: r.recordTakeBack},
+		{Name: "publish what was recorded", Run: r.publishRecorded},
+		{Name: "remember in the ledger", Run: r.remember},
+		{Name: "record the decision", Run: r.recordDecision},
+		{Name: "let go", Run: r.letGo},
+	})
+	reportRollout(s, err, r.now())
+	if perr := r.writeStatus(ctx, s); perr != nil {
+		return ctrl.Result{}, ignoreGone(perr) // outranks err: running again finds both out again
+	}
+	result, err := task.Result(err)
+	if s.move.Recheck > 0 && (result.RequeueAfter == 0 || s.move.Recheck < result.RequeueAfter) && err == nil {
+		result.RequeueAfter = s.move.Recheck
+	}
+	return result, err
+}
+
+// forgotten tells that a deleted rollout was let go, and a stale read shows it still.
+func forgotten(ro *v1alpha1.Rollout) bool {
+	return !ro.DeletionTimestamp.IsZero() && !controllerutil.ContainsFinalizer(ro, v1alpha1.RolloutFinalizer)
+}
+
+// ensureFinalizer comes before the first document: it lives in another
+// namespace, where garbage collection does not reach.
+func (r *RolloutReconciler) ensureFinalizer(ctx context.Context, s *rolloutScope) error {
+	if !s.before.DeletionTimestamp.IsZero() || controllerutil.ContainsFinalizer(s.before, v1alpha1.RolloutFinalizer) {
+		return nil
+	}
+	return r.patchFinalizer(ctx, s, controllerutil.AddFinalizer)
+}
+
+func (r *RolloutReconciler) patchFinalizer(ctx context.Context, s *rolloutScope, change func(client.Object, string) bool) error {
+	after := s.before.DeepCopy()
+	change(after, v1alpha1.RolloutFinalizer)
+	patch := client.MergeFromWithOptions(s.before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Patch(ctx, after, patch, client.FieldOwner(FieldManager)); err != nil {
+		return err
+	}
+	s.before.ObjectMeta, s.rollout.ObjectMeta = after.ObjectMeta, *after.ObjectMeta.DeepCopy()
+	return nil
+}
+
+func (r *RolloutReconciler) decide(_ context.Context, s *rolloutScope) error {
+	s.move = rollout.Decide(s.plan, s.before.Status, s.seen, s.now)
+	return nil
+}
+
+// recordTakeBack records an abort, a rollback or a deletion at once: neither a
+// missing key nor a broken document may keep it from being remembered.
+func (r *RolloutReconciler) recordTakeBack(ctx context.Context, s *rolloutScope) error {
+	if s.move.Verb != rollout.TakeBack {
+		return nil
+	}
+	r.adopt(s)
+	reportRollout(s, nil, r.now())
+	return r.writeStatus(ctx, s)
+}
+
+// recordDecision makes the move's status the one to write.
+func (r *RolloutReconciler) recordDecision(_ context.Context, s *rolloutScope) error {
+	r.adopt(s)
+	s.rollout.Status.Published = s.published
+	return nil
+}
+
+// adopt takes over what was decided, and leaves alone what the API is told.
+func (r *RolloutReconciler) adopt(s *rolloutScope) {
+	conditions, published := s.rollout.Status.Conditions, s.rollout.Status.Published
+	observed, summary := s.rollout.Status.ObservedGeneration, s.rollout.Status.Summary
+	s.rollout.Status = *s.move.Status.DeepCopy()
+	s.rollout.Status.Conditions, s.rollout.Status.Published = conditions, published
+	s.rollout.Status.ObservedGeneration, s.rollout.Status.Summary = observed, summary
+}
+
+// writeStatus writes what changed and tells it as an event.
+func (r *RolloutReconciler) writeStatus(ctx context.Context, s *rolloutScope) error {
+	decided := s.rollout.Status.Sequence != s.before.Status.Sequence || s.rollout.Status.Attempt != s.before.Status.Attempt
+	answered := s.rollout.Status.LastAction != nil &&
+		(s.before.Status.LastAction == nil || s.before.Status.LastAction.Value != s.rollout.Status.LastAction.Value)
+	if err := r.updateStatus(ctx, s.before, s.rollout, s.before.Status, s.rollout.Status); err != nil {
+		return err
+	}
+	if decided && s.move.Reason != "" {
+		kind := corev1.EventTypeNormal
+		if s.move.Verb == rollout.TakeBack {
+			kind = corev1.EventTypeWarning
+		}
+		r.event(s.rollout, kind, s.move.Reason, "Decide", "%s", s.move.Message)
+	}
+	if a := s.rollout.Status.LastAction; answered {
+		r.event(s.rollout, corev1.EventTypeNormal, "Action"+a.Result, "Answer", "%s by %s: %s", a.Value, a.User, a.Message)
+	}
+	s.before = s.rollout.DeepCopy()
+	return nil
+}
+
+// letGo removes the finalizer once the last document is out.
+func (r *RolloutReconciler) letGo(ctx context.Context, s *rolloutScope) error {
+	if s.before.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	if s.before.Status.Sequence != s.move.Status.Sequence {
+		return task.Wait("Deleting", time.Second, "the last document is being published")
+	}
+	return ignoreGone(r.patchFinalizer(ctx, s, controllerutil.RemoveFinalizer))
+}
+
+// SetupWithManager registers the reconciler and what wakes it.
+func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	wake := func(match func(*v1alpha1.Rollout, client.Object) bool) handler.EventHandler {
+		return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
+			return r.rollouts(ctx, o, match)
+		})
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("rollout").
+		For(&v1alpha1.Rollout{}).
+		Watches(&v1alpha1.Rollout{}, wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
+			return ro.Spec.MiniProgramRef == o.(*v1alpha1.Rollout).Spec.MiniProgramRef && ro.Name != o.GetName()
+		})).
+		Watches(&v1alpha1.MiniProgramVersion{}, wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
+			return ro.Spec.MiniProgramRef == o.(*v1alpha1.MiniProgramVersion).Spec.MiniProgramRef
+		})).
+		Watches(&v1alpha1.MiniProgram{}, wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
+			return ro.Spec.MiniProgramRef.Name == o.GetName()
+		})).
+		Watches(&v1alpha1.HostApp{}, wake(func(*v1alpha1.Rollout, client.Object) bool { return true })).
+		Watches(&corev1.ConfigMap{}, wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
+			return delivery.RolloutConfigMap(ro.Namespace, ro.Name) == o.GetName()
+		})).
+		Complete(r)
+}
+
+// rollouts lists those that an object concerns. What is cluster-wide, or in the
+// publication namespace, concerns any namespace.
+func (r *RolloutReconciler) rollouts(ctx context.Context, o client.Object, match func(*v1alpha1.Rollout, client.Object) bool) []reconcile.Request {
+	var opts []client.ListOption
+	if ns := o.GetNamespace(); ns != "" && ns != r.PublicationNamespace {
+		opts = append(opts, client.InNamespace(ns))
+	}
+	var list v1alpha1.RolloutList
+	if err := r.Client.List(ctx, &list, opts...); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing rollouts to wake")
+		return nil
+	}
+	var out []reconcile.Request
+	for i := range list.Items {
+		if match(&list.Items[i], o) {
+			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+		}
+	}
+	return out
+}
+
+// remember writes to the ledger what must outlive the Rollout.
+func (r *RolloutReconciler) remember(ctx context.Context, s *rolloutScope) error {
+	st := &s.before.Status
+	if st.Document == nil || st.Sequence == 0 {
+		return nil
+	}
+	if err := r.Ledger.Record(ctx, st.Document.AppID, ledgerEntry(s.before)); err != nil {
+		return fmt.Errorf("remembering: %w", err)
+	}
+	return nil
+}
+
+func stampOf(t time.Time) metav1.Time { return metav1.NewTime(t.UTC().Truncate(time.Second)) }

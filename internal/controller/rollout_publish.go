@@ -1,0 +1,102 @@
+package controller
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/signing"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
+	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
+)
+
+// publishRecorded publishes the document that the recorded status prescribes. It
+// mends a ConfigMap that was changed or deleted by hand in the same way.
+func (r *RolloutReconciler) publishRecorded(ctx context.Context, s *rolloutScope) error {
+	ro := s.before
+	doc, err := delivery.Render(ro.Namespace, ro.Name, ro.Spec.Channel, &ro.Status)
+	if errors.Is(err, delivery.ErrNothingRecorded) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	payload, err := document.Marshal(doc)
+	if err != nil {
+		return task.Stall("DocumentInvalid", fmt.Errorf("the document cannot be published: %w", err))
+	}
+	signer, err := r.signer(ctx)
+	if errors.Is(err, signing.ErrKeyMissing) {
+		return task.Wait("SigningKeyMissing", time.Minute, "%s", err)
+	}
+	if err != nil {
+		return err
+	}
+	envelope, err := signer.Sign(payload)
+	if err != nil {
+		return err
+	}
+	return r.writeDocument(ctx, s, payload, envelope)
+}
+
+func (r *RolloutReconciler) writeDocument(ctx context.Context, s *rolloutScope, payload, envelope []byte) error {
+	st := &s.before.Status
+	name := delivery.RolloutConfigMap(s.before.Namespace, s.before.Name)
+	if err := r.removeForged(ctx, name, st.Sequence); err != nil {
+		return err
+	}
+	_, err := r.applyPublished(ctx, name, delivery.KindRollout, map[string]string{
+		delivery.KeyEnvelope: string(envelope), delivery.KeyDocument: string(payload),
+		delivery.KeySequence: strconv.FormatInt(st.Sequence, 10), delivery.KeyPercent: st.Percent,
+		delivery.KeyRepository: s.repository,
+	})
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(envelope)
+	published := v1alpha1.PublishedDocument{
+		ConfigMap: r.PublicationNamespace + "/" + name, Sequence: st.Sequence,
+		SHA256: "sha256:" + hex.EncodeToString(sum[:]), Time: stampOf(s.now),
+	}
+	if p := st.Published; p != nil && p.SHA256 == published.SHA256 && p.ConfigMap == published.ConfigMap {
+		published.Time = p.Time // it was out already
+	}
+	s.published = &published
+	s.rollout.Status.Published = &published
+	return nil
+}
+
+// removeForged deletes a ConfigMap whose sequence somebody raised by hand:
+// admission would refuse the lower one that is right, for ever. The manifest
+// service keeps the last good document meanwhile.
+func (r *RolloutReconciler) removeForged(ctx context.Context, name string, sequence int64) error {
+	cm, err := r.findPublished(ctx, name)
+	if err != nil || cm == nil || !raised(cm, sequence) {
+		return err
+	}
+	gone := client.Preconditions{UID: &cm.UID, ResourceVersion: &cm.ResourceVersion}
+	if err := r.Client.Delete(ctx, cm, gone); err != nil {
+		return fmt.Errorf("deleting ConfigMap %s, whose sequence was raised by hand: %w", name, err)
+	}
+	return task.Wait("Republishing", time.Second, "ConfigMap %s was changed by hand and is published anew", name)
+}
+
+// raised tells that the ConfigMap's sequence is higher than the one to publish. A
+// document of ours with a higher one never comes here: the decision goes above it.
+func raised(cm *corev1.ConfigMap, sequence int64) bool {
+	text, ok := cm.Data[delivery.KeySequence]
+	if !ok {
+		return false
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	return err != nil || n > sequence
+}

@@ -1,0 +1,36 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+)
+
+// Setup registers all reconcilers, given the one that has parts of its own.
+func Setup(ctx context.Context, mgr ctrl.Manager, versions *MiniProgramVersionReconciler) error {
+	shared := versions.Shared
+	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.Review{}, indexVersionRef, func(o client.Object) []string {
+		return []string{o.(*v1alpha1.Review).Spec.VersionRef.Name}
+	})
+	if err != nil {
+		return fmt.Errorf("indexing Reviews: %w", err)
+	}
+	for _, r := range []interface{ SetupWithManager(ctrl.Manager) error }{
+		versions,
+		&MiniProgramReconciler{Shared: shared},
+		&ReviewReconciler{Shared: shared},
+		&ReviewPolicyReconciler{Shared: shared},
+		&HostAppReconciler{Shared: shared},
+		&RolloutReconciler{Shared: shared},
+	} {
+		if err := r.SetupWithManager(mgr); err != nil {
+			return err
+		}
+	}
+	// Last: the reconcilers above have asked to be told of the proof.
+	return mgr.Add(shared.Enforcement)
+}
