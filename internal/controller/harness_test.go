@@ -4,13 +4,20 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -48,7 +55,29 @@ type world struct {
 	registry *registrytest.Registry
 	scheme   *runtime.Scheme
 	admin    client.Client
+	// refuse is the status with which the registry answers the manager; 0: it works.
+	refuse atomic.Int32
+	front  *httptest.Server
 }
+
+// registryFront stands between the manager and the registry, for as long as the
+// test binary runs.
+func (w *world) registryFront() *httptest.Server {
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: w.registry.Host()})
+		r.Out.Host = r.In.Host
+	}}
+	return httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if status := w.refuse.Load(); status != 0 {
+			rw.WriteHeader(int(status))
+			return
+		}
+		proxy.ServeHTTP(rw, r)
+	}))
+}
+
+// registryHost is the registry as the manager knows it.
+func (w *world) registryHost() string { return strings.TrimPrefix(w.front.URL, "http://") }
 
 func repositoryRoot(t testing.TB) string {
 	t.Helper()
@@ -75,6 +104,7 @@ func theWorldFor(t testing.TB) *world {
 }
 
 func startWorld(t testing.TB) *world {
+	ctrl.SetLogger(logr.Discard())
 	cp := controlplane.ForTest(t)
 	ctx := context.Background()
 	if err := controlplane.Apply(ctx, cp.Admin(), filepath.Join(repositoryRoot(t), "config/install")); err != nil {
@@ -89,6 +119,7 @@ func startWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w := &world{cp: cp, registry: reg, scheme: runtime.NewScheme()}
+	w.front = w.registryFront()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(w.scheme); err != nil {
 			t.Fatal(err)
@@ -148,7 +179,7 @@ func (w *world) startManager(t testing.TB, cfg *rest.Config) {
 		AllowInsecure: true, AllowedNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, RequestsPerSecond: 1000,
 	})
 	limits := source.Limits{Timeout: 5 * time.Second, IdleTimeout: time.Second}
-	artifacts := registry.New(registry.Options{Host: w.registry.Host(), Prefix: "miniprograms", PlainHTTP: true, UserAgent: "test"})
+	artifacts := registry.New(registry.Options{Host: w.registryHost(), Prefix: "miniprograms", PlainHTTP: true, UserAgent: "test"})
 	shared := controller.Shared{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("miniprogram-manager"),
 		Namespace: systemNamespace, PublicationNamespace: publishedNamespace, ManifestURL: "https://manifest.example.com",
@@ -174,7 +205,7 @@ func (w *world) startManager(t testing.TB, cfg *rest.Config) {
 // eventually waits until check says nothing more is missing.
 func eventually(t testing.TB, what string, check func() string) {
 	t.Helper()
-	deadline := time.Now().Add(40 * time.Second)
+	deadline := time.Now().Add(25 * time.Second)
 	missing := check()
 	for missing != "" {
 		if time.Now().After(deadline) {
