@@ -84,7 +84,7 @@ func TestASourceThatFailsSaysWhyAndHealsByItself(t *testing.T) {
 	}
 	endless := func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte("PK"))
-		w.(http.Flusher).Flush()
+		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}
 	other := []byte("other bytes")

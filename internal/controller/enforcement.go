@@ -79,7 +79,7 @@ func (e *Enforcement) Start(ctx context.Context) error {
 	log := ctrl.LoggerFrom(ctx).WithName("enforcement")
 	for {
 		err := e.prove(ctx)
-		if ctx.Err() != nil {
+		if isOver(ctx) {
 			return nil
 		}
 		if e.record(err) {
@@ -100,6 +100,9 @@ func (e *Enforcement) Start(ctx context.Context) error {
 		}
 	}
 }
+
+// isOver tells that the manager stops: what failed then says nothing.
+func isOver(ctx context.Context) bool { return ctx.Err() != nil }
 
 // NeedLeaderElection is false: a standby that takes over has its proof.
 func (e *Enforcement) NeedLeaderElection() bool { return false }
@@ -150,10 +153,14 @@ func (e *Enforcement) prove(ctx context.Context) error {
 	switch {
 	case err == nil:
 		return fmt.Errorf("a Review could be decided by the manager itself: apply config/admission, whose ValidatingAdmissionPolicy %s keeps others from deciding", decisionPolicy)
-	case !(apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) || !strings.Contains(err.Error(), policyPrefix):
+	case !refusedByPolicy(err):
 		return fmt.Errorf("a dry run of a decided Review was not refused by ValidatingAdmissionPolicy %s (apply config/admission): %w", decisionPolicy, err)
 	}
 	return nil
+}
+
+func refusedByPolicy(err error) bool {
+	return (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) && strings.Contains(err.Error(), policyPrefix)
 }
 
 func (e *Enforcement) probe(decision string) *v1alpha1.Review {

@@ -107,7 +107,7 @@ func startWorld(t testing.TB) *world {
 	ctrl.SetLogger(logr.Discard())
 	cp := controlplane.ForTest(t)
 	ctx := context.Background()
-	if err := controlplane.Apply(ctx, cp.Admin(), filepath.Join(repositoryRoot(t), "config/install")); err != nil {
+	if err := controlplane.Apply(ctx, cp.Admin(), filepath.Join(repositoryRoot(t), "config", "install")); err != nil {
 		t.Fatal(err)
 	}
 	dir, err := os.MkdirTemp("", "registry-")

@@ -81,8 +81,7 @@ func (r *HostAppReconciler) publish(ctx context.Context, s *hostScope) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.applyPublished(ctx, delivery.HostAppConfigMap(s.host.Name), delivery.KindHostApp, map[string]string{delivery.KeyHostApp: data})
-	return err
+	return r.applyPublished(ctx, delivery.HostAppConfigMap(s.host.Name), delivery.KindHostApp, map[string]string{delivery.KeyHostApp: data})
 }
 
 // withdraw deletes the configuration of a host app that is gone. What the

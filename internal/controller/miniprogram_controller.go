@@ -146,22 +146,27 @@ func (r *MiniProgramReconciler) claim(ctx context.Context, s *programScope) erro
 
 // SetupWithManager registers the reconciler and what wakes it.
 func (r *MiniProgramReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	named := func(name func(client.Object) string) handler.EventHandler {
-		return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
-			return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: o.GetNamespace(), Name: name(o)}}}
-		})
-	}
+	program := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
+		return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: o.GetNamespace(), Name: programOf(o)}}}
+	})
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("miniprogram").
 		For(&v1alpha1.MiniProgram{}).
-		Watches(&v1alpha1.Review{}, named(func(o client.Object) string {
-			return o.(*v1alpha1.Review).Spec.MiniProgramRef.Name
-		})).
-		Watches(&v1alpha1.MiniProgramVersion{}, named(func(o client.Object) string {
-			return o.(*v1alpha1.MiniProgramVersion).Spec.MiniProgramRef.Name
-		})).
-		Watches(&v1alpha1.Rollout{}, named(func(o client.Object) string {
-			return o.(*v1alpha1.Rollout).Spec.MiniProgramRef.Name
-		})).
+		Watches(&v1alpha1.Review{}, program).
+		Watches(&v1alpha1.MiniProgramVersion{}, program).
+		Watches(&v1alpha1.Rollout{}, program).
 		Complete(r)
+}
+
+// programOf names the MiniProgram that an object belongs to; empty: it belongs to none.
+func programOf(o client.Object) string {
+	switch o := o.(type) {
+	case *v1alpha1.Review:
+		return o.Spec.MiniProgramRef.Name
+	case *v1alpha1.MiniProgramVersion:
+		return o.Spec.MiniProgramRef.Name
+	case *v1alpha1.Rollout:
+		return o.Spec.MiniProgramRef.Name
+	}
+	return ""
 }

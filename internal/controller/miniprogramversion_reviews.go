@@ -161,7 +161,8 @@ func (r *MiniProgramVersionReconciler) askForReviews(ctx context.Context, s *ver
 	}
 	for _, surplus := range pending {
 		for i := range surplus {
-			if err := r.Client.Delete(ctx, &surplus[i], client.Preconditions{ResourceVersion: &surplus[i].ResourceVersion}); ignoreGone(err) != nil {
+			err := r.Client.Delete(ctx, &surplus[i], client.Preconditions{ResourceVersion: &surplus[i].ResourceVersion})
+			if err = ignoreGone(err); err != nil {
 				return fmt.Errorf("removing Review %s, which nobody needs any more: %w", surplus[i].Name, err)
 			}
 		}

@@ -35,23 +35,23 @@ func (s *Shared) findPublished(ctx context.Context, name string) (*corev1.Config
 // so already. The write carries the version that was read: a manager that still
 // believes that it leads gets a conflict, for without the version server-side
 // apply would let it overwrite what the new leader wrote.
-func (s *Shared) applyPublished(ctx context.Context, name, kind string, data map[string]string) (changed bool, err error) {
+func (s *Shared) applyPublished(ctx context.Context, name, kind string, data map[string]string) error {
 	existing, err := s.findPublished(ctx, name)
 	if err != nil {
-		return false, err
+		return err
 	}
 	want := map[string]string{v1alpha1.PublishedLabel: "true", delivery.DocumentLabel: kind}
 	if existing != nil && contains(existing.Data, data) && contains(existing.Labels, want) {
-		return false, nil
+		return nil
 	}
 	cm := applycorev1.ConfigMap(name, s.PublicationNamespace).WithLabels(want).WithData(data)
 	if existing != nil {
 		cm = cm.WithResourceVersion(existing.ResourceVersion)
 	}
 	if err := s.Client.Apply(ctx, cm, client.FieldOwner(FieldManager), client.ForceOwnership); err != nil {
-		return false, fmt.Errorf("writing ConfigMap %s/%s: %w", s.PublicationNamespace, name, err)
+		return fmt.Errorf("writing ConfigMap %s/%s: %w", s.PublicationNamespace, name, err)
 	}
-	return true, nil
+	return nil
 }
 
 // contains tells whether all of want stands in have.

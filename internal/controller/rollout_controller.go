@@ -174,15 +174,14 @@ func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
 			return r.rollouts(ctx, o, match)
 		})
 	}
+	sameProgram := wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
+		return ro.Spec.MiniProgramRef.Name == programOf(o) && (!isRollout(o) || ro.Name != o.GetName())
+	})
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("rollout").
 		For(&v1alpha1.Rollout{}).
-		Watches(&v1alpha1.Rollout{}, wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
-			return ro.Spec.MiniProgramRef == o.(*v1alpha1.Rollout).Spec.MiniProgramRef && ro.Name != o.GetName()
-		})).
-		Watches(&v1alpha1.MiniProgramVersion{}, wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
-			return ro.Spec.MiniProgramRef == o.(*v1alpha1.MiniProgramVersion).Spec.MiniProgramRef
-		})).
+		Watches(&v1alpha1.Rollout{}, sameProgram).
+		Watches(&v1alpha1.MiniProgramVersion{}, sameProgram).
 		Watches(&v1alpha1.MiniProgram{}, wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
 			return ro.Spec.MiniProgramRef.Name == o.GetName()
 		})).
@@ -191,6 +190,11 @@ func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
 			return delivery.RolloutConfigMap(ro.Namespace, ro.Name) == o.GetName()
 		})).
 		Complete(r)
+}
+
+func isRollout(o client.Object) bool {
+	_, is := o.(*v1alpha1.Rollout)
+	return is
 }
 
 // rollouts lists those that an object concerns. What is cluster-wide, or in the

@@ -54,7 +54,7 @@ func (r *RolloutReconciler) writeDocument(ctx context.Context, s *rolloutScope, 
 	if err := r.removeForged(ctx, name, st.Sequence); err != nil {
 		return err
 	}
-	_, err := r.applyPublished(ctx, name, delivery.KindRollout, map[string]string{
+	err := r.applyPublished(ctx, name, delivery.KindRollout, map[string]string{
 		delivery.KeyEnvelope: string(envelope), delivery.KeyDocument: string(payload),
 		delivery.KeySequence: strconv.FormatInt(st.Sequence, 10), delivery.KeyPercent: st.Percent,
 		delivery.KeyRepository: s.repository,

@@ -43,11 +43,10 @@ func reportRollout(s *rolloutScope, err error, now metav1.Time) {
 
 // unfinished is the planned stop that a move is, for the conditions of kstatus.
 func unfinished(m rollout.Move) error {
-	switch m.Verb {
-	case rollout.Advance, rollout.Wait, rollout.TakeBack:
-		return task.Wait(orElse(m.Reason, "Progressing"), m.Recheck, "%s", m.Message)
+	if m.Verb == rollout.Idle || m.Verb == rollout.Complete {
+		return nil
 	}
-	return nil
+	return task.Wait(orElse(m.Reason, "Progressing"), m.Recheck, "%s", m.Message)
 }
 
 func progressing(s *rolloutScope, now metav1.Time) {

@@ -14,7 +14,10 @@ import (
 func Setup(ctx context.Context, mgr ctrl.Manager, versions *MiniProgramVersionReconciler) error {
 	shared := versions.Shared
 	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.Review{}, indexVersionRef, func(o client.Object) []string {
-		return []string{o.(*v1alpha1.Review).Spec.VersionRef.Name}
+		if review, ok := o.(*v1alpha1.Review); ok {
+			return []string{review.Spec.VersionRef.Name}
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("indexing Reviews: %w", err)

@@ -90,7 +90,7 @@ func retryAfter(conds []metav1.Condition, created metav1.Time, now time.Time) ti
 	return min(max(now.Sub(since), leastRetry), mostRetry)
 }
 
-// waitAtLeast is a Wait that honours what a server asked for.
+// waitAtLeast is a Wait that honors what a server asked for.
 func waitAtLeast(reason string, backoff, asked time.Duration, message string) error {
 	return task.Wait(reason, max(backoff, asked), "%s", message)
 }
