@@ -33,6 +33,8 @@ const (
 	ActionAnnotation = "miniprogram.dev/action"
 	// ActionByAnnotation names who set ActionAnnotation; admission compares it with the requesting user.
 	ActionByAnnotation = "miniprogram.dev/action-by"
+	// SubmittedThroughAnnotation names who created a version, stamped by a MutatingAdmissionPolicy.
+	SubmittedThroughAnnotation = "miniprogram.dev/submitted-through"
 	// PublishedLabel marks every ConfigMap in the publication namespace ("true").
 	PublishedLabel = "miniprogram.dev/published"
 	// SourceLabel marks Secrets that the manager may read as a source's credentials ("true").

@@ -76,7 +76,9 @@ func (r *MiniProgramVersionReconciler) judge(ctx context.Context, s *versionScop
 	if s.version.Status.Artifact == nil {
 		return nil
 	}
-	s.version.Status.Author = authorOf(s.version)
+	if s.version.Status.Author == nil { // once: who may edit the version can remove the annotation later
+		s.version.Status.Author = authorOf(s.version)
+	}
 	if err := r.rememberDecisions(ctx, s); err != nil {
 		return err
 	}
@@ -88,9 +90,14 @@ func (r *MiniProgramVersionReconciler) judge(ctx context.Context, s *versionScop
 	return nil
 }
 
+// authorOf tells how sure the author is: admission stamps who really created the
+// version, where the cluster has the policy for it.
 func authorOf(v *v1alpha1.MiniProgramVersion) *v1alpha1.Author {
-	if v.Spec.SubmittedBy == "" {
+	switch by := v.Spec.SubmittedBy; by {
+	case "":
 		return &v1alpha1.Author{Standing: "Unknown"}
+	case v.Annotations[v1alpha1.SubmittedThroughAnnotation]:
+		return &v1alpha1.Author{Name: by, Standing: "Proven"}
 	}
 	return &v1alpha1.Author{Name: v.Spec.SubmittedBy, Standing: "Declared"}
 }
