@@ -1,0 +1,141 @@
+// Command manifest-service hands host apps what rollouts published: it watches
+// the publication namespace, checks every document against the trusted keys, and
+// answers over HTTP. It writes nothing to the cluster and holds no private key.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+
+	"github.com/miniprogram-dev/miniprogram-operator/internal/manifest"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/registry"
+)
+
+// version is stamped in by the linker.
+var version = "dev"
+
+type flags struct {
+	kubeconfig    string
+	namespace     string
+	keys          string
+	stateDir      string
+	cacheDir      string
+	cacheBytes    int64
+	maxBlobBytes  int64
+	addr          string
+	privateAddr   string
+	publicURL     string
+	tlsCert       string
+	tlsKey        string
+	registry      registry.Options
+	shutdownDelay time.Duration
+	logLevel      slog.Level
+}
+
+func parse(arguments []string) (*flags, error) {
+	f := new(flags)
+	fs := flag.NewFlagSet("manifest-service", flag.ContinueOnError)
+	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `file`; unset: the environment's KUBECONFIG, else the pod's service account")
+	fs.StringVar(&f.namespace, "publication-namespace", "miniprogram-published", "`namespace` of the published documents")
+	fs.StringVar(&f.keys, "trusted-keys", "", "PEM `file`, or folder of files, with the public keys whose signatures count; read again when it changes")
+	fs.StringVar(&f.stateDir, "state-dir", "", "`folder` for a copy of what is served, to start from while the Kubernetes API is away")
+	fs.StringVar(&f.cacheDir, "blob-cache-dir", "", "`folder` for blobs of the registry")
+	fs.Int64Var(&f.cacheBytes, "blob-cache-bytes", 4<<30, "size of that folder")
+	fs.Int64Var(&f.maxBlobBytes, "max-blob-bytes", 1<<30, "size of the largest blob")
+	fs.StringVar(&f.addr, "addr", ":8080", "`address` for host apps")
+	fs.StringVar(&f.privateAddr, "private-addr", ":8081", "`address` for probes, metrics and profiles")
+	fs.StringVar(&f.publicURL, "public-url", "", "`URL` by which host apps reach the service; unset: as each request did")
+	fs.StringVar(&f.tlsCert, "tls-cert", "", "PEM `file` with the certificate for -addr; unset: plain HTTP")
+	fs.StringVar(&f.tlsKey, "tls-key", "", "PEM `file` with its key")
+	fs.StringVar(&f.registry.Host, "registry", "", "`host` of the registry, such as registry.example.com:5000")
+	fs.StringVar(&f.registry.Prefix, "registry-prefix", "", "`path` before the repositories that published ConfigMaps name; these are whole as the manager writes them")
+	fs.BoolVar(&f.registry.PlainHTTP, "registry-plain-http", false, "speak HTTP to the registry")
+	fs.StringVar(&f.registry.DockerConfig, "registry-credentials", "", "`file` in the form of a dockerconfigjson Secret; unset: none")
+	fs.DurationVar(&f.shutdownDelay, "shutdown-delay", 5*time.Second, "how long to go on serving, not ready, after SIGTERM")
+	fs.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "`level`: DEBUG, INFO, WARN or ERROR")
+	if err := fs.Parse(arguments); err != nil {
+		return nil, err
+	}
+	switch {
+	case fs.NArg() > 0:
+		return nil, fmt.Errorf("%q is no flag", fs.Arg(0))
+	case f.keys == "" || f.cacheDir == "" || f.registry.Host == "":
+		return nil, errors.New("-trusted-keys, -blob-cache-dir and -registry are needed")
+	case (f.tlsCert == "") != (f.tlsKey == ""):
+		return nil, errors.New("-tls-cert and -tls-key go together")
+	}
+	f.registry.UserAgent = "miniprogram-manifest-service/" + version
+	return f, nil
+}
+
+func main() {
+	f, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(0)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "manifest-service:", err)
+		os.Exit(2)
+	}
+	log := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: f.logLevel}))
+	klog.SetLogger(log)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	err = run(ctx, f, log)
+	stop()
+	if err != nil {
+		log.Error(err, "The manifest service failed.")
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, f *flags, log logr.Logger) error {
+	client, err := connect(f.kubeconfig)
+	if err != nil {
+		return fmt.Errorf("configuring the Kubernetes client: %w", err)
+	}
+	service, err := manifest.New(manifest.Options{
+		Client: client, Namespace: f.namespace, TrustedKeys: f.keys, StateDir: f.stateDir,
+		Blobs: registry.New(f.registry), CacheDir: f.cacheDir, CacheBytes: f.cacheBytes, MaxBlobBytes: f.maxBlobBytes,
+		PublicURL: f.publicURL, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	var listen net.ListenConfig
+	public, err := listen.Listen(ctx, "tcp", f.addr)
+	if err != nil {
+		return err
+	}
+	private, err := listen.Listen(ctx, "tcp", f.privateAddr)
+	if err != nil {
+		return errors.Join(err, public.Close())
+	}
+	log.Info("Starting.", "version", version)
+	return service.Serve(ctx, manifest.ServeOptions{
+		Public: public, Private: private, TLSCert: f.tlsCert, TLSKey: f.tlsKey, ShutdownDelay: f.shutdownDelay,
+	})
+}
+
+func connect(kubeconfig string) (kubernetes.Interface, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return nil, err
+	}
+	return kubernetes.NewForConfig(rest.AddUserAgent(config, "miniprogram-manifest-service/"+version))
+}

@@ -1,0 +1,194 @@
+package manifest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// minCompressed is below which a body is not worth compressing, in bytes.
+const minCompressed = 512
+
+// encoded is a body in each encoding that pays, with the headers that go with
+// it, made once and served often. It is immutable.
+type encoded struct {
+	contentType []string
+	identity    body
+	gzip, zstd  *body // nil: not worth it
+}
+
+// body is a body in one encoding. The headers are slices because that is what
+// http.Header holds: nothing is allocated for a request.
+type body struct {
+	bytes                  []byte
+	etag, length, encoding []string
+}
+
+var (
+	zstdEncoder = sync.OnceValue(newZstdEncoder)
+
+	varyEncoding = []string{"Accept-Encoding"}
+	noSniff      = []string{"nosniff"}
+)
+
+func newZstdEncoder() *zstd.Encoder {
+	// Documents are small: a small window keeps decoders small, and one encoder is enough for one writer.
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(256<<10))
+	if err != nil {
+		panic("the options of the zstd encoder are constants: " + err.Error())
+	}
+	return e
+}
+
+// encode takes over raw.
+func encode(contentType string, raw []byte) *encoded {
+	e := &encoded{contentType: []string{contentType}}
+	sum := sha256.Sum256(raw)
+	tag := base64.RawURLEncoding.EncodeToString(sum[:16])
+	e.identity = body{bytes: raw, etag: []string{`"` + tag + `"`}, length: lengthOf(raw)}
+	if len(raw) < minCompressed {
+		return e
+	}
+	e.gzip = worthwhile(raw, gzipped(raw), tag, "gzip")
+	e.zstd = worthwhile(raw, zstdEncoder().EncodeAll(raw, nil), tag, "zstd")
+	return e
+}
+
+// gzipWriter is kept because making one takes longer than a document does.
+var gzipWriter = struct {
+	sync.Mutex
+	*gzip.Writer
+}{Writer: gzip.NewWriter(nil)}
+
+func gzipped(raw []byte) []byte {
+	gzipWriter.Lock()
+	defer gzipWriter.Unlock()
+	var buffer bytes.Buffer
+	gzipWriter.Reset(&buffer)
+	// Writing to memory does not fail.
+	_, _ = gzipWriter.Write(raw)
+	_ = gzipWriter.Close()
+	return bytes.Clone(buffer.Bytes())
+}
+
+// worthwhile returns the compressed body if it saves at least a tenth.
+func worthwhile(raw, compressed []byte, tag, coding string) *body {
+	if len(compressed)*10 > len(raw)*9 {
+		return nil
+	}
+	return &body{
+		bytes: compressed, length: lengthOf(compressed), encoding: []string{coding},
+		// A tag names bytes, so each encoding has its own (RFC 9110, section 8.8.3).
+		etag: []string{`"` + tag + "-" + coding + `"`},
+	}
+}
+
+func lengthOf(b []byte) []string { return []string{strconv.Itoa(len(b))} }
+
+// serve answers with the encoding that the client prefers, or with 304.
+func (e *encoded) serve(w http.ResponseWriter, r *http.Request, cacheControl []string) {
+	b := e.choose(r.Header["Accept-Encoding"])
+	h := w.Header()
+	h["Cache-Control"] = cacheControl
+	h["Etag"] = b.etag
+	h["Vary"] = varyEncoding
+	if matchesAny(r.Header["If-None-Match"], b.etag[0]) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h["Content-Type"] = e.contentType
+	h["Content-Length"] = b.length
+	h["X-Content-Type-Options"] = noSniff
+	if b.encoding != nil {
+		h["Content-Encoding"] = b.encoding
+	}
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(b.bytes) // the client has gone: nobody to tell
+	}
+}
+
+func (e *encoded) choose(accept []string) *body {
+	best := &e.identity
+	if e.gzip == nil && e.zstd == nil {
+		return best
+	}
+	q := accepted(accept)
+	quality := q.identity
+	// The smaller encoding is tried first, and identity needs to be preferred explicitly.
+	if e.zstd != nil && q.zstd > 0 && q.zstd >= quality {
+		best, quality = e.zstd, q.zstd
+	}
+	if e.gzip != nil && q.gzip > 0 && (q.gzip > quality || best == &e.identity && q.gzip >= quality) {
+		best = e.gzip
+	}
+	return best
+}
+
+// qualities are the weights of an Accept-Encoding header, in thousandths. What
+// is not mentioned has weight 0.
+type qualities struct{ gzip, zstd, identity int }
+
+// accepted reads Accept-Encoding (RFC 9110, section 12.5.3).
+func accepted(headers []string) qualities {
+	const unset = -1
+	q, star := qualities{unset, unset, unset}, 0
+	for _, header := range headers {
+		for item := range strings.SplitSeq(header, ",") {
+			coding, parameters, _ := strings.Cut(item, ";")
+			weight := weightOf(parameters)
+			switch coding = strings.TrimSpace(coding); {
+			case strings.EqualFold(coding, "gzip"), strings.EqualFold(coding, "x-gzip"):
+				q.gzip = weight
+			case strings.EqualFold(coding, "zstd"):
+				q.zstd = weight
+			case strings.EqualFold(coding, "identity"):
+				q.identity = weight
+			case coding == "*":
+				star = weight
+			}
+		}
+	}
+	if q.gzip == unset {
+		q.gzip = star
+	}
+	if q.zstd == unset {
+		q.zstd = star
+	}
+	q.identity = max(q.identity, 0)
+	return q
+}
+
+// weightOf reads "q=0.5" as 500. What cannot be read is 0: not accepted.
+func weightOf(parameters string) int {
+	name, value, found := strings.Cut(strings.TrimSpace(parameters), "=")
+	if !found {
+		return 1000
+	}
+	weight, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+	if !strings.EqualFold(strings.TrimSpace(name), "q") || err != nil || !(weight >= 0 && weight <= 1) {
+		return 0
+	}
+	return int(weight * 1000)
+}
+
+// matchesAny reads If-None-Match with the weak comparison (RFC 9110, section
+// 13.1.2). Our tags have no commas, so that splitting by them is enough.
+func matchesAny(headers []string, etag string) bool {
+	for _, header := range headers {
+		for tag := range strings.SplitSeq(header, ",") {
+			tag = strings.TrimSpace(tag)
+			if tag == "*" || strings.TrimPrefix(tag, "W/") == etag {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,98 @@
+package manifest
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// metrics are those of one service, in a registry of its own. No label holds
+// the name of a program or a host app: those come and go, and series stay.
+type metrics struct {
+	registry *prometheus.Registry
+
+	requests  *prometheus.CounterVec
+	durations *prometheus.HistogramVec
+
+	documents  prometheus.Gauge
+	hostApps   prometheus.Gauge
+	changed    prometheus.Gauge
+	swaps      prometheus.Counter
+	rejected   *prometheus.CounterVec
+	kept       *prometheus.GaugeVec
+	watchFails prometheus.Counter
+	keyFails   prometheus.Counter
+	diskFails  prometheus.Counter
+
+	blobs      *prometheus.CounterVec
+	blobCached prometheus.Gauge
+	blobLoaded prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	const prefix = "miniprogram_manifest_"
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + name, Help: help})
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + name, Help: help})
+	}
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "http_requests_total",
+			Help: "Requests by pattern of the path and status."}, []string{"route", "code"}),
+		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: prefix + "http_request_duration_seconds",
+			Help:    "Time to answer by pattern of the path.",
+			Buckets: []float64{.0001, .0005, .001, .005, .01, .05, .1, .5, 1, 5, 30}}, []string{"route"}),
+		documents: gauge("documents", "Documents in service."),
+		hostApps:  gauge("host_apps", "Host apps in service."),
+		changed:   gauge("snapshot_changed_timestamp_seconds", "When what is served last changed, in Unix time."),
+		swaps:     counter("snapshot_swaps_total", "How often what is served changed."),
+		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "rejected_total",
+			Help: "ConfigMaps that were not taken over, by reason; the last good content stays in service."}, []string{"reason"}),
+		kept: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + "not_current",
+			Help: "ConfigMaps that are bad or gone at present, by reason; the last good content, if any, is in service."}, []string{"reason"}),
+		watchFails: counter("watch_errors_total", "Failures to list or watch the publication namespace."),
+		keyFails:   counter("key_reload_errors_total", "Failures to read the trusted keys again; those read before stay."),
+		diskFails:  counter("state_write_errors_total", "Failures to write the disk copy; it is tried again."),
+		blobs: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "blob_cache_requests_total",
+			Help: "Blobs asked for, by result: hit, miss, mismatch or error."}, []string{"result"}),
+		blobCached: gauge("blob_cache_bytes", "Size of the blobs in the disk cache."),
+		blobLoaded: counter("blob_loaded_bytes_total", "Bytes read from the registry."),
+	}
+	m.registry.MustRegister(m.requests, m.durations, m.documents, m.hostApps, m.changed, m.swaps, m.rejected, m.kept,
+		m.watchFails, m.keyFails, m.diskFails, m.blobs, m.blobCached, m.blobLoaded,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// routeMetrics are what one path pattern counts, looked up once. The series of
+// the usual codes exist from the start, for one that begins at its first event
+// hides that event from rates.
+type routeMetrics struct {
+	duration prometheus.Observer
+	usual    map[int]prometheus.Counter
+	all      *prometheus.CounterVec
+}
+
+func (m *metrics) route(pattern string) *routeMetrics {
+	r := &routeMetrics{
+		duration: m.durations.WithLabelValues(pattern),
+		usual:    map[int]prometheus.Counter{},
+		all:      m.requests.MustCurryWith(prometheus.Labels{"route": pattern}),
+	}
+	for _, code := range []int{200, 304, 404, 500} {
+		r.usual[code] = r.all.WithLabelValues(strconv.Itoa(code))
+	}
+	return r
+}
+
+func (r *routeMetrics) observe(code int, seconds float64) {
+	counter, ok := r.usual[code]
+	if !ok {
+		counter = r.all.WithLabelValues(strconv.Itoa(code))
+	}
+	counter.Inc()
+	r.duration.Observe(seconds)
+}

@@ -1,0 +1,107 @@
+package manifest
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+// Codes of problems: what a program compares, never changed.
+const (
+	CodeNotFound            = "NotFound"            // no such path
+	CodeMethodNotAllowed    = "MethodNotAllowed"    // see the Allow header
+	CodeUnknownHost         = "UnknownHost"         // no host app of that name
+	CodeHostAppDisabled     = "HostAppDisabled"     // the host app gets nothing
+	CodeUnknownProgram      = "UnknownProgram"      // nothing published for this host app; change nothing on the device
+	CodeUnknownBlob         = "UnknownBlob"         // no document in service names the digest
+	CodeBlocked             = "Blocked"             // the host app blocks the program, or a digest in its document
+	CodeDialectNotEnabled   = "DialectNotEnabled"   // the host app did not opt in
+	CodeChannelNotEnabled   = "ChannelNotEnabled"   // the host app did not opt in
+	CodeFormatNotSupported  = "FormatNotSupported"  // the dialect has no way to run such a bundle
+	CodeServiceDecides      = "ServiceDecides"      // the document alone does not decide: use resolve
+	CodeNoVersion           = "NoVersion"           // nothing is due to this user
+	CodeInvalidRequest      = "InvalidRequest"      // see detail
+	CodeBodyTooLarge        = "BodyTooLarge"        // over 64 KiB
+	CodeUnsupportedMedia    = "UnsupportedMedia"    // the body is no JSON
+	CodeRangeNotSatisfiable = "RangeNotSatisfiable" // see Content-Range
+	CodeBlobMismatch        = "BlobMismatch"        // the registry has other bytes under that digest
+	CodeRegistryUnavailable = "RegistryUnavailable" // try again later
+	CodeInternal            = "Internal"            // a defect of the service
+)
+
+// kinds give each code its status and title.
+var kinds = map[string]struct {
+	status int
+	title  string
+}{
+	CodeNotFound:            {http.StatusNotFound, "There is nothing at this address"},
+	CodeMethodNotAllowed:    {http.StatusMethodNotAllowed, "The address does not know this method"},
+	CodeUnknownHost:         {http.StatusNotFound, "The host app is not known"},
+	CodeHostAppDisabled:     {http.StatusForbidden, "The host app is disabled"},
+	CodeUnknownProgram:      {http.StatusNotFound, "The program is not published for this host app"},
+	CodeUnknownBlob:         {http.StatusNotFound, "The blob is not part of anything published"},
+	CodeBlocked:             {http.StatusForbidden, "The host app blocks the program"},
+	CodeDialectNotEnabled:   {http.StatusForbidden, "The dialect is not enabled for this host app"},
+	CodeChannelNotEnabled:   {http.StatusForbidden, "The channel is not enabled for this host app"},
+	CodeFormatNotSupported:  {http.StatusNotFound, "The program has no version in this dialect's format"},
+	CodeServiceDecides:      {http.StatusConflict, "The document alone does not decide"},
+	CodeNoVersion:           {http.StatusNotFound, "No version is due"},
+	CodeInvalidRequest:      {http.StatusBadRequest, "The request is invalid"},
+	CodeBodyTooLarge:        {http.StatusRequestEntityTooLarge, "The request's body is too large"},
+	CodeUnsupportedMedia:    {http.StatusUnsupportedMediaType, "The request's body is no JSON"},
+	CodeRangeNotSatisfiable: {http.StatusRequestedRangeNotSatisfiable, "The range lies outside of the blob"},
+	CodeBlobMismatch:        {http.StatusBadGateway, "The registry has other bytes than the document names"},
+	CodeRegistryUnavailable: {http.StatusBadGateway, "The registry could not be read"},
+	CodeInternal:            {http.StatusInternalServerError, "The service failed"},
+}
+
+// Problem is the body of every error: application/problem+json (RFC 9457).
+type Problem struct {
+	// Title and Detail are for people; Detail never repeats a user's key.
+	Title string `json:"title"`
+	// Status is that of the response.
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	// Code is one of the constants.
+	Code string `json:"code"`
+
+	// cause is for the log only: it may tell of what lies behind the service.
+	cause error
+	// allow are the methods that the address knows.
+	allow string
+}
+
+// problem makes a problem of a kind. The format must not be given keys of users.
+func problem(code, format string, arguments ...any) *Problem {
+	kind := kinds[code]
+	return &Problem{Title: kind.title, Status: kind.status, Code: code, Detail: fmt.Sprintf(format, arguments...)}
+}
+
+// because adds what the log needs to know.
+func (p *Problem) because(cause error) *Problem {
+	p.cause = cause
+	return p
+}
+
+func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
+	text, err := marshal(p)
+	if err != nil {
+		panic("a problem has only strings and a number: " + err.Error())
+	}
+	h := w.Header()
+	// What the handler may have set for the answer that it did not give.
+	for _, name := range []string{"Etag", "Content-Encoding", "Repr-Digest", "Last-Modified", "Vary"} {
+		h.Del(name)
+	}
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if p.allow != "" {
+		h.Set("Allow", p.allow)
+	}
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(text) // the client has gone: nobody to tell
+	}
+}

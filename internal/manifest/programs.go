@@ -1,0 +1,78 @@
+package manifest
+
+import (
+	"net/http"
+
+	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
+)
+
+// How long answers may be kept. A CDN that holds a document for five seconds
+// takes nearly all load away and little time from an abort; while the service is
+// away an old document is better than none, for it says itself when it expires.
+var (
+	cacheShortly = []string{"public, max-age=5, stale-if-error=86400"}
+	cacheMinutes = []string{"public, max-age=300"}
+	cachePrivate = []string{"private, max-age=5"}
+	cacheForever = []string{"public, max-age=31536000, immutable"}
+	cacheNever   = []string{"private, no-store"}
+)
+
+// getPrograms answers with the list of programs.
+func (s *Service) getPrograms(w http.ResponseWriter, r *http.Request, h *host) *Problem {
+	h.list().serve(w, r, cacheShortly)
+	return nil
+}
+
+// getProgram answers with the signed document: the host app checks it and
+// decides by itself.
+func (s *Service) getProgram(w http.ResponseWriter, r *http.Request, h *host) *Problem {
+	channel, p := channelOf(r)
+	if p != nil {
+		return p
+	}
+	found, p := h.find(r.PathValue("appID"), channel)
+	if p != nil {
+		return p
+	}
+	if found.doc.Decide == document.DecideService {
+		return problem(CodeServiceDecides, "the document needs lists that only the service holds: ask /v1/hosts/%s/resolve", h.config.Name)
+	}
+	found.body.serve(w, r, cacheShortly)
+	return nil
+}
+
+// channelOf reads the query's channel; release when there is none.
+func channelOf(r *http.Request) (string, *Problem) {
+	if r.URL.RawQuery == "" {
+		return document.ChannelRelease, nil
+	}
+	return checkChannel(r.URL.Query().Get("channel"), "the parameter channel")
+}
+
+func checkChannel(channel, what string) (string, *Problem) {
+	switch channel {
+	case "", document.ChannelRelease:
+		return document.ChannelRelease, nil
+	case document.ChannelTrial:
+		return document.ChannelTrial, nil
+	default:
+		return "", problem(CodeInvalidRequest, "%s must be release or trial", what)
+	}
+}
+
+// find returns the program in a slot, if the host app gets it.
+func (h *host) find(appID, channel string) (*program, *Problem) {
+	// Trial versions are for named testers, so they need a host app that proves who it is; that is not to be had yet.
+	if channel == document.ChannelTrial {
+		return nil, problem(CodeChannelNotEnabled, "host app %s has not opted into the channel trial", h.config.Name)
+	}
+	p := h.programs[slot{appID, channel}]
+	switch {
+	case p == nil:
+		return nil, problem(CodeUnknownProgram, "nothing is published under this app ID for host app %s", h.config.Name)
+	case p.block != nil:
+		return nil, problem(CodeBlocked, "host app %s blocks %s: %s", h.config.Name, p.doc.AppID, p.block.Reason)
+	default:
+		return p, nil
+	}
+}

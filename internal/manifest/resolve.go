@@ -1,0 +1,238 @@
+package manifest
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/decide"
+	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
+)
+
+// Bounds of a request to resolve.
+const (
+	maxRequestBytes = 64 << 10
+	maxPrograms     = 200
+)
+
+// Reasons of an answer to resolve beside those of package decide. With all of
+// them nothing changes on the device.
+const (
+	ReasonUnknownProgram    = CodeUnknownProgram
+	ReasonChannelNotEnabled = CodeChannelNotEnabled
+	// ReasonExpired: the document is too old to act upon.
+	ReasonExpired = "Expired"
+	// ReasonServiceDecides: the document needs lists that the service does not have.
+	ReasonServiceDecides = CodeServiceDecides
+)
+
+// resolveRequest is what a host app tells of one user.
+type resolveRequest struct {
+	User       string            `json:"user"`
+	Device     string            `json:"device"`
+	Attributes map[string]string `json:"attributes"`
+	Programs   []resolveProgram  `json:"programs"`
+}
+
+type resolveProgram struct {
+	AppID     string `json:"appID"`
+	Channel   string `json:"channel"`
+	Installed struct {
+		Digest      string `json:"digest"`
+		VersionCode int64  `json:"versionCode"`
+	} `json:"installed"`
+}
+
+// resolveResponse has one answer for each program, in the order of the request.
+type resolveResponse struct {
+	Programs []resolveAnswer `json:"programs"`
+}
+
+type resolveAnswer struct {
+	AppID   string        `json:"appID"`
+	Channel string        `json:"channel"`
+	Action  decide.Action `json:"action"`
+	// What is due, also when it is installed already; absent: nothing is.
+	Version        string        `json:"version,omitempty"`
+	Digest         string        `json:"digest,omitempty"`
+	ContentDigest  string        `json:"contentDigest,omitempty"`
+	Archive        *resolvedBlob `json:"archive,omitempty"`
+	Content        *resolvedBlob `json:"content,omitempty"`
+	EnvelopeDigest string        `json:"envelopeDigest,omitempty"`
+	Reason         string        `json:"reason"`
+	Sequence       int64         `json:"sequence,omitempty"`
+	// Bucket is absent when it did not come to that.
+	Bucket *int `json:"bucket,omitempty"`
+}
+
+type resolvedBlob struct {
+	Digest    string `json:"digest"`
+	Size      int64  `json:"size"`
+	MediaType string `json:"mediaType,omitempty"`
+	URL       string `json:"url"`
+}
+
+// postResolve decides for a host app that trusts the service.
+func (s *Service) postResolve(w http.ResponseWriter, r *http.Request, h *host) *Problem {
+	if !h.speaks(v1alpha1.DialectResolve) {
+		return problem(CodeDialectNotEnabled, "host app %s has not opted into the dialect %s", h.config.Name, v1alpha1.DialectResolve)
+	}
+	var request resolveRequest
+	if p := readJSON(w, r, &request); p != nil {
+		return p
+	}
+	if p := request.check(); p != nil {
+		return p
+	}
+	response := resolveResponse{Programs: make([]resolveAnswer, len(request.Programs))}
+	base := s.base(r)
+	for i := range request.Programs {
+		response.Programs[i] = s.resolve(h, &request, &request.Programs[i], base)
+	}
+	text, err := marshal(response)
+	if err != nil {
+		return problem(CodeInternal, "the answer cannot be written").because(err)
+	}
+	header := w.Header()
+	header["Cache-Control"] = cacheNever
+	header["Content-Type"] = []string{"application/json"}
+	header["X-Content-Type-Options"] = noSniff
+	header["Etag"] = []string{etagOf(text)}
+	header["Content-Length"] = lengthOf(text)
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(text) // the client has gone: nobody to tell
+	return nil
+}
+
+// resolve decides about one program.
+func (s *Service) resolve(h *host, request *resolveRequest, asked *resolveProgram, base string) resolveAnswer {
+	answer := resolveAnswer{AppID: asked.AppID, Channel: channelOr(asked.Channel), Action: decide.ActionNone}
+	if answer.Channel == document.ChannelTrial {
+		answer.Reason = ReasonChannelNotEnabled
+		return answer
+	}
+	p := h.programs[slot{asked.AppID, answer.Channel}]
+	if p == nil {
+		answer.Reason = ReasonUnknownProgram
+		return answer
+	}
+	answer.Sequence, answer.EnvelopeDigest = p.seen.Sequence, p.digest
+	decision, reason := s.decide(p, decide.Request{
+		User: request.User, Device: request.Device, Attributes: request.Attributes,
+		InstalledDigest: asked.Installed.Digest, InstalledVersionCode: asked.Installed.VersionCode,
+	})
+	if answer.Reason = reason; reason != "" {
+		return answer
+	}
+	answer.Action, answer.Reason = decision.Action, decision.Reason
+	if decision.Bucket >= 0 {
+		answer.Bucket = &decision.Bucket
+	}
+	if v := decision.Variant; v != nil {
+		answer.Version, answer.Digest, answer.ContentDigest = v.Version, v.Digest, v.ContentDigest
+		answer.Archive, answer.Content = resolved(&v.Archive, base), resolved(&v.Content, base)
+	}
+	return answer
+}
+
+// decide applies a program's document. The reason is empty, or says why there is
+// no decision.
+func (s *Service) decide(p *program, request decide.Request) (decide.Decision, string) {
+	request.Now = s.options.Now()
+	if !request.Now.Before(p.doc.ExpiresAt.Time) {
+		return decide.Decision{}, ReasonExpired
+	}
+	request.Blocked = p.block != nil
+	decision, err := decide.Decide(p.doc, request)
+	if err != nil {
+		return decide.Decision{}, ReasonServiceDecides
+	}
+	return decision, ""
+}
+
+func resolved(b *document.Blob, base string) *resolvedBlob {
+	return &resolvedBlob{Digest: b.Digest, Size: b.Size, MediaType: b.MediaType, URL: base + blobPath(b.Digest)}
+}
+
+func channelOr(channel string) string {
+	if channel == "" {
+		return document.ChannelRelease
+	}
+	return channel
+}
+
+func (q *resolveRequest) check() *Problem {
+	if n := len(q.Programs); n == 0 || n > maxPrograms {
+		return problem(CodeInvalidRequest, "programs must have 1 to %d entries, it has %d", maxPrograms, n)
+	}
+	for i, p := range q.Programs {
+		at := "programs[" + strconv.Itoa(i) + "]"
+		if p.AppID == "" {
+			return problem(CodeInvalidRequest, "%s.appID is missing", at)
+		}
+		if _, wrong := checkChannel(p.Channel, at+".channel"); wrong != nil {
+			return wrong
+		}
+	}
+	return nil
+}
+
+// readJSON reads a body. Its problems name fields and places, never what stands
+// there: it may be somebody's key.
+func readJSON(w http.ResponseWriter, r *http.Request, into any) *Problem {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return problem(CodeUnsupportedMedia, "Content-Type must be application/json")
+	}
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return problem(CodeBodyTooLarge, "%d bytes are allowed", maxRequestBytes)
+	}
+	if err != nil {
+		return problem(CodeInvalidRequest, "the body cannot be read to its end")
+	}
+	err = json.Unmarshal(text, into)
+	if err == nil {
+		return nil
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return problem(CodeInvalidRequest, "%s must be %s", orBody(wrong.Field), jsonName(wrong.Type.Kind().String()))
+	}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return problem(CodeInvalidRequest, "the body is no JSON from byte %d on", syntax.Offset)
+	}
+	return problem(CodeInvalidRequest, "the body is no JSON that is understood here")
+}
+
+func orBody(field string) string {
+	if field == "" {
+		return "the body"
+	}
+	return field
+}
+
+// jsonName says in JSON's words what a Go kind is read from.
+func jsonName(kind string) string {
+	switch {
+	case kind == "string":
+		return "a string"
+	case kind == "slice":
+		return "an array"
+	case strings.HasPrefix(kind, "int"):
+		return "a whole number"
+	default:
+		return "an object"
+	}
+}
+
+// etagOf returns the entity tag of bytes that exist in one encoding only.
+func etagOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
+}

@@ -1,0 +1,215 @@
+package manifest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/kubernetes"
+)
+
+// BlobSource reads blobs of a registry: internal/registry's Client is one.
+type BlobSource interface {
+	// FetchBlob opens the blob of a digest "sha256:…" and tells its size in bytes.
+	// The caller closes it and checks the digest.
+	FetchBlob(ctx context.Context, repository, digest string) (io.ReadCloser, int64, error)
+}
+
+// Options say what a Service serves.
+type Options struct {
+	// Client may get, list and watch ConfigMaps in Namespace; nothing else is asked of it.
+	Client kubernetes.Interface
+	// Namespace is the publication namespace.
+	Namespace string
+	// TrustedKeys is a PEM file, or a folder of them, with the public keys whose
+	// signatures count. It is read again every ReloadEvery.
+	TrustedKeys string
+	// StateDir holds the disk copy. Empty: there is none, and a start needs the Kubernetes API.
+	StateDir string
+	// Blobs is where blobs come from.
+	Blobs BlobSource
+	// CacheDir holds blobs; what is in it may be deleted while the service is stopped.
+	CacheDir string
+	// CacheBytes bounds the cache, apart from the blob that was fetched last. Zero: 4 GiB.
+	CacheBytes int64
+	// MaxBlobBytes bounds one blob. Zero: 1 GiB.
+	MaxBlobBytes int64
+	// PublicURL is how host apps reach the service, as "https://mini.example.com",
+	// without a path. Empty: as the request at hand did.
+	PublicURL string
+	// ReloadEvery is how often files are looked at for changes. Zero: 5 s.
+	ReloadEvery time.Duration
+	// Log gets structured lines; no line ever holds a user's key.
+	Log logr.Logger
+	// Now is the clock. Nil: time.Now.
+	Now func() time.Time
+}
+
+// Service serves what is published. Make it with New, run it with Serve (or Run,
+// with Handler and PrivateHandler behind servers of your own).
+type Service struct {
+	options Options
+	log     logr.Logger
+	metrics *metrics
+	store   *store
+	disk    *diskCopy // nil: none
+	blobs   *blobCache
+	ready   atomic.Bool
+	// away: the publication namespace could not be read when it was last tried.
+	away atomic.Bool
+	// draining: every answer asks its client to close the connection.
+	draining atomic.Bool
+}
+
+// New reads the trusted keys and the disk copy, and opens the blob cache. It does
+// not yet talk to the Kubernetes API or the registry.
+func New(o Options) (*Service, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	keys, err := loadKeys(o.TrustedKeys)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{options: o, log: o.Log, metrics: newMetrics()}
+	s.store = newStore(o.Log, s.metrics, o.Now, keys)
+	s.blobs, err = openBlobCache(o.CacheDir, o.CacheBytes, o.MaxBlobBytes, o.Blobs, s.metrics)
+	if err != nil {
+		return nil, err
+	}
+	if o.StateDir != "" {
+		if err := s.loadDiskCopy(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (o *Options) complete() error {
+	switch {
+	case o.Client == nil:
+		return errors.New("the manifest service needs a Kubernetes client")
+	case o.Namespace == "":
+		return errors.New("the manifest service needs the publication namespace")
+	case o.TrustedKeys == "":
+		return errors.New("the manifest service needs the trusted keys")
+	case o.Blobs == nil || o.CacheDir == "":
+		return errors.New("the manifest service needs a source of blobs and a folder to cache them in")
+	}
+	if o.PublicURL != "" {
+		u, err := url.Parse(o.PublicURL)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+			return fmt.Errorf("the public URL %q must be like https://mini.example.com, without a path", o.PublicURL)
+		}
+		o.PublicURL = u.Scheme + "://" + u.Host
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 4 << 30
+	}
+	if o.MaxBlobBytes == 0 {
+		o.MaxBlobBytes = 1 << 30
+	}
+	if o.ReloadEvery == 0 {
+		o.ReloadEvery = 5 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return nil
+}
+
+// loadDiskCopy takes over what the last run left, and from then on keeps the
+// copy up to date.
+func (s *Service) loadDiskCopy() error {
+	var err error
+	if s.disk, err = openDiskCopy(s.options.StateDir); err != nil {
+		return err
+	}
+	updates, err := s.disk.load()
+	if err != nil {
+		s.log.Info("Part of the disk copy is not usable; the rest is.", "error", err.Error())
+	}
+	s.store.apply(updates)
+	s.store.accepted = s.disk.put
+	if now := s.store.current.Load(); len(now.hosts) > 0 {
+		s.becomeReady("the disk copy")
+	}
+	return nil
+}
+
+func (s *Service) becomeReady(by string) {
+	if !s.ready.Swap(true) {
+		now := s.store.current.Load()
+		s.log.Info("Ready.", "by", by, "documents", now.documents, "hostApps", len(now.hosts))
+	}
+}
+
+// Ready tells whether there is something to serve from: the first list or a disk
+// copy was loaded, and the service is not about to end.
+func (s *Service) Ready() bool { return s.ready.Load() && !s.draining.Load() }
+
+// Run watches the publication namespace and the trusted keys, and writes the disk
+// copy, until the context ends.
+func (s *Service) Run(ctx context.Context) error {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.reloadKeysUntil(ctx)
+	}()
+	written := make(chan struct{})
+	// The disk copy ends last: the watch may still take something over.
+	diskContext, endDisk := context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		defer close(written)
+		if s.disk != nil {
+			s.disk.run(diskContext, func(err error) {
+				s.metrics.diskFails.Inc()
+				s.log.Error(err, "The disk copy is not up to date; it is tried again.")
+			})
+		}
+	}()
+	err := s.watch(ctx)
+	<-stopped
+	endDisk()
+	<-written
+	return err
+}
+
+func (s *Service) reloadKeysUntil(ctx context.Context) {
+	tick := time.NewTicker(s.options.ReloadEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.reloadKeys()
+		}
+	}
+}
+
+// reloadKeys looks at the trusted keys again. If they cannot be read, those from
+// before count on.
+func (s *Service) reloadKeys() {
+	keys, err := loadKeys(s.options.TrustedKeys)
+	if err != nil {
+		s.metrics.keyFails.Inc()
+		s.log.Error(err, "The trusted keys cannot be read again; those from before count on.")
+		return
+	}
+	if keys.equal(s.store.keys.Load()) {
+		return
+	}
+	s.store.setKeys(keys)
+	ids := make([]string, 0, len(keys.public))
+	for _, key := range keys.public {
+		ids = append(ids, key.KeyID)
+	}
+	s.log.Info("The trusted keys changed.", "keys", ids)
+}
