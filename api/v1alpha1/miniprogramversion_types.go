@@ -264,6 +264,9 @@ type BundleStatus struct {
 	// pages that it declares, by number.
 	// +optional
 	Pages int32 `json:"pages,omitempty"`
+	// entryPage is the page that opens first.
+	// +optional
+	EntryPage string `json:"entryPage,omitempty"`
 }
 
 // FindingsStatus counts findings and shows the first.

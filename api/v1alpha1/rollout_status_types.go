@@ -105,6 +105,9 @@ type Variant struct {
 	// format of the bundle.
 	// +optional
 	Format string `json:"format,omitempty"`
+	// entryPage is the page that opens first.
+	// +optional
+	EntryPage string `json:"entryPage,omitempty"`
 	// repository of the artifact.
 	// +optional
 	Repository string `json:"repository,omitempty"`

@@ -203,7 +203,7 @@ func (r *MiniProgramVersionReconciler) publish(ctx context.Context, s *versionSc
 	s.version.Status.Declaration = &declaration
 	s.version.Status.Bundle = &v1alpha1.BundleStatus{
 		Format: string(b.Format), SHA256: b.ArchiveSHA256, ContentDigest: b.ContentDigest, SizeBytes: b.ArchiveBytes,
-		Files: int32(len(b.Files)), AppID: config.AppID, VersionCode: config.VersionCode, Pages: int32(len(b.Pages)),
+		Files: int32(len(b.Files)), AppID: config.AppID, VersionCode: config.VersionCode, Pages: int32(len(b.Pages)), EntryPage: b.EntryPage,
 	}
 	return nil
 }

@@ -224,7 +224,7 @@ func (r *RolloutReconciler) candidate(ctx context.Context, s *rolloutScope, v *v
 func variantOf(v *v1alpha1.MiniProgramVersion) v1alpha1.Variant {
 	v = v.DeepCopy()
 	out := v1alpha1.Variant{
-		VersionRef: v.Name, Version: v.Spec.Version, VersionCode: v.Status.Bundle.VersionCode, Format: v.Status.Bundle.Format,
+		VersionRef: v.Name, Version: v.Spec.Version, VersionCode: v.Status.Bundle.VersionCode, Format: v.Status.Bundle.Format, EntryPage: v.Status.Bundle.EntryPage,
 		Repository: v.Status.Artifact.Repository, Digest: v.Status.Artifact.Digest, ContentDigest: v.Status.Bundle.ContentDigest,
 		Declaration: v.Status.Declaration, Compatibility: v.Spec.Compatibility, Install: v.Spec.Install,
 	}
