@@ -100,7 +100,7 @@ type MiniProgramSpec struct {
 	Privacy *Privacy `json:"privacy,omitempty"`
 	// minimumVersion is the lowest version that host apps still open. Unset: any.
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:Pattern=`^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`
+	// +kubebuilder:validation:Pattern=`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$`
 	// +optional
 	MinimumVersion string `json:"minimumVersion,omitempty"`
 	// availability is Listed for everybody, Hidden for who asks by app ID, Suspended for nobody.

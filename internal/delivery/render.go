@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/bucket"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 )
 
@@ -59,21 +60,30 @@ func Render(namespace, rollout, channel string, st *v1alpha1.RolloutStatus) (*do
 	}
 	if facts.Availability == Removed || facts.Availability == Retained {
 		bury(doc, facts)
+		if doc.Stable != nil {
+			doc.Recalls = recalls(st) // who had the target gets stable, as after an abort
+		}
 		return doc, nil
 	}
 	if st.Target != nil {
 		doc.Target = variant(st.Target)
 		doc.Split = &document.Split{
-			Algorithm: "bucket/v1", By: facts.By, Seed: facts.Seed, BasisPoints: st.BasisPoints,
+			Algorithm: bucket.Algorithm, By: facts.By, Seed: facts.Seed, BasisPoints: st.BasisPoints,
 		}
 	}
+	doc.Recalls = recalls(st)
+	doc.AlsoServed = alsoServed(st)
+	return doc, nil
+}
+
+func recalls(st *v1alpha1.RolloutStatus) []document.Recall {
+	var out []document.Recall
 	for _, r := range st.Recalls {
-		doc.Recalls = append(doc.Recalls, document.Recall{
+		out = append(out, document.Recall{
 			By: r.By, Seed: r.Seed, BasisPoints: r.BasisPoints, Delivery: r.Delivery, Digest: r.Digest,
 		})
 	}
-	doc.AlsoServed = alsoServed(st)
-	return doc, nil
+	return out
 }
 
 // bury makes a document the last of its Rollout.
@@ -122,6 +132,9 @@ func variant(v *v1alpha1.Variant) *document.Variant {
 	}
 	if d := v.Declaration; d != nil {
 		out.Declaration = declaration(d)
+	}
+	if v.EntryPage != "" {
+		out.Declaration.EntryPages = []string{v.EntryPage}
 	}
 	if c := v.Compatibility; c != nil {
 		out.Compatibility.MinContainerVersion = c.MinContainerVersion

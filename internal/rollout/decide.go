@@ -98,6 +98,8 @@ func Decide(p Plan, recorded v1alpha1.RolloutStatus, seen Seen, now time.Time) M
 		plan: p, seen: seen, now: now.UTC().Truncate(time.Second),
 		st: *recorded.DeepCopy(), move: Move{Verb: Idle},
 	}
+	// The ledger is asked only before the first sequence: what it says is kept.
+	d.st.LastDelivery = max(d.st.LastDelivery, seen.LastDelivery)
 	d.adopt()
 	d.run()
 	d.refreshFacts()
@@ -116,11 +118,11 @@ type decider struct {
 
 // run asks the questions of the package comment in their order.
 func (d *decider) run() {
+	d.protect()
 	if d.plan.Deleting {
 		d.delete()
 		return
 	}
-	d.protect()
 	d.act()
 	d.pauseClock()
 	d.follow()
@@ -129,7 +131,7 @@ func (d *decider) run() {
 // adopt starts a rollout that has recorded nothing from what the ledger
 // remembers, so that recreating a Rollout takes nothing from anybody.
 func (d *decider) adopt() {
-	if d.st.Sequence != 0 || d.st.Stable != nil || d.seen.Adopt == nil {
+	if d.st.Sequence != 0 || d.st.Attempt != 0 || d.st.Stable != nil || d.seen.Adopt == nil || d.plan.Deleting {
 		return
 	}
 	d.st.Stable = d.seen.Adopt.DeepCopy()
@@ -140,10 +142,31 @@ func (d *decider) delete() {
 	if d.st.Target != nil {
 		d.takeBack(v1alpha1.OutcomeAborted, "the Rollout was deleted")
 	}
-	d.say(TakeBack, "Deleted", "the Rollout is deleted; stable stays with host apps")
-	if d.plan.DeletionPolicy == v1alpha1.DeletionRemove {
+	if d.lastAvailability() == delivery.Removed {
 		d.say(TakeBack, "Deleted", "the Rollout is deleted; host apps remove the mini program")
+		return
 	}
+	d.say(TakeBack, "Deleted", "the Rollout is deleted; stable stays with host apps")
+}
+
+// lastAvailability is what the last document says. A Rollout cannot be deleted to
+// bring back what was suspended, or to keep what was withdrawn.
+func (d *decider) lastAvailability() string {
+	was := ""
+	if d.st.Document != nil {
+		was = d.st.Document.Availability
+	}
+	switch {
+	case d.plan.DeletionPolicy == v1alpha1.DeletionRemove, was == delivery.Removed,
+		d.suspended(), d.seen.Program == nil && was == v1alpha1.AvailabilitySuspended, d.nothingLeft():
+		return delivery.Removed
+	}
+	return delivery.Retained
+}
+
+// nothingLeft tells that stable was withdrawn and nothing could take its place.
+func (d *decider) nothingLeft() bool {
+	return d.st.Stable == nil && d.st.Target == nil && d.st.Outcome == v1alpha1.OutcomeRolledBack
 }
 
 // protect takes back what must not be served any longer.
@@ -174,16 +197,25 @@ func (d *decider) protect() {
 // earlier one, or by none.
 func (d *decider) endStable(why string) {
 	left := d.st.Stable
-	d.st.Refused = &v1alpha1.Refused{VersionRef: left.VersionRef, Digest: left.Digest, Reason: why}
+	if left.VersionRef == d.plan.VersionRef {
+		// Else what Git names may be an aborted target, which stays out.
+		d.st.Refused = &v1alpha1.Refused{VersionRef: left.VersionRef, Digest: left.Digest, Reason: clip(why)}
+	}
 	d.remember(left, v1alpha1.OutcomeRolledBack, why)
 	d.st.Attempt++
-	d.st.Outcome = v1alpha1.OutcomeRolledBack
+	if d.st.Target == nil {
+		d.st.Outcome = v1alpha1.OutcomeRolledBack
+	}
 	d.st.Stable = nil
 	if n := len(d.st.Rollbacks); n > 0 {
 		stable := d.st.Rollbacks[n-1]
 		d.st.Rollbacks = d.st.Rollbacks[:n-1]
 		stable.Delivery = d.nextDelivery()
 		d.st.Stable = &stable
+		d.seen.StableHostApps = nil // what was seen is about the stable before
+	} else {
+		// It must go from devices also while, and after, another target is under way.
+		d.recall(v1alpha1.Recall{By: document.ByUser, Seed: d.seen.AppID, BasisPoints: 10000, Digest: left.Digest})
 	}
 	d.pruneRecalls()
 	d.say(TakeBack, "StableTakenBack", why)
@@ -210,21 +242,28 @@ func (d *decider) abort(why string) {
 func (d *decider) takeBack(outcome, why string) {
 	t := d.st.Target
 	if d.st.PeakBasisPoints > 0 && d.st.Document != nil {
-		d.st.Recalls = append(d.st.Recalls, v1alpha1.Recall{
-			By: d.st.Document.By, Seed: d.st.Document.Seed, BasisPoints: d.st.PeakBasisPoints,
-			Delivery: d.nextDelivery(), Digest: t.Digest,
+		d.recall(v1alpha1.Recall{
+			By: d.st.Document.By, Seed: d.st.Document.Seed, BasisPoints: d.st.PeakBasisPoints, Digest: t.Digest,
 		})
-	}
-	if len(d.st.Recalls) > maxRecalls {
-		d.st.Recalls = d.st.Recalls[1:]
-		if d.st.Stable != nil {
-			d.st.Stable.Delivery = d.nextDelivery()
-			d.st.Recalls = nil
-		}
 	}
 	d.remember(t, outcome, why)
 	d.clearTarget()
 	d.st.Outcome = outcome
+}
+
+// recall remembers who has to get stable under a new number. When there are too
+// many to remember, everybody does.
+func (d *decider) recall(r v1alpha1.Recall) {
+	r.Delivery = d.nextDelivery()
+	d.st.Recalls = append(d.st.Recalls, r)
+	if len(d.st.Recalls) <= maxRecalls {
+		return
+	}
+	d.st.Recalls = d.st.Recalls[1:]
+	if d.st.Stable != nil {
+		d.st.Stable.Delivery = d.nextDelivery()
+		d.st.Recalls = nil
+	}
 }
 
 func (d *decider) clearTarget() {
@@ -244,23 +283,21 @@ func (d *decider) remember(v *v1alpha1.Variant, outcome, why string) {
 	}
 }
 
-// number gives a changed document its sequence, and an ageing one a new time.
+// number gives a changed document its sequence, and one that grows old a new time.
 func (d *decider) number(recorded *v1alpha1.RolloutStatus) {
 	if d.st.Document == nil {
 		return
 	}
 	published := d.seen.LastSequence
 	switch facts := d.st.Document; {
-	case recorded.Document == nil, published > recorded.Sequence, d.changed(recorded):
+	case recorded.Document == nil, recorded.Sequence == 0, published > recorded.Sequence, d.changed(recorded):
 		last := max(recorded.Sequence, published)
 		d.st.Sequence = max(last+1, d.now.Unix())
 		facts.IssuedAt = metav1.NewTime(d.now)
 	case d.now.Sub(facts.IssuedAt.Time) >= delivery.RenewAfter:
 		facts.IssuedAt = metav1.NewTime(d.now)
 	}
-	if facts := d.st.Document; facts != nil {
-		d.recheckAfter(facts.IssuedAt.Add(delivery.RenewAfter).Sub(d.now))
-	}
+	d.recheckAfter(d.st.Document.IssuedAt.Add(delivery.RenewAfter).Sub(d.now))
 }
 
 // changed compares what both records would publish, numbers and times apart.
@@ -303,12 +340,13 @@ func (d *decider) pruneRecalls() {
 }
 
 // say records the move's verb and reason. A take-back is never talked over by
-// what is decided after it in the same pass.
+// what is decided after it in the same pass, nor a completion by there being
+// nothing left to do.
 func (d *decider) say(v Verb, reason, message string) {
-	if d.move.Verb == TakeBack && v != TakeBack {
+	if d.move.Verb == TakeBack && v != TakeBack || d.move.Verb == Complete && v == Idle {
 		return
 	}
-	d.move.Verb, d.move.Reason, d.move.Message = v, reason, clip(message)
+	d.move.Verb, d.move.Reason, d.move.Message = v, reason, cut(message, 1000)
 }
 
 func (d *decider) recheckAfter(after time.Duration) {
@@ -318,15 +356,16 @@ func (d *decider) recheckAfter(after time.Duration) {
 	}
 }
 
-// clip keeps messages within the bound of status fields.
-func clip(s string) string {
-	const most = 500
+// clip keeps messages within the bound of status fields. A move's message may be
+// longer: it quotes one of these, and the way out comes after.
+func clip(s string) string { return cut(s, 500) }
+
+func cut(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}
-	cut := most
-	for cut > 0 && s[cut]&0xC0 == 0x80 {
-		cut--
+	for most > 0 && s[most]&0xC0 == 0x80 {
+		most--
 	}
-	return s[:cut] + "…"
+	return s[:most] + "…"
 }

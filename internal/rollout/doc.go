@@ -8,10 +8,10 @@
 // Each pass asks the same questions in the same order; the first that takes the
 // target back wins, whatever else is asked for at the same time:
 //
-//  1. deletion: what stays is what the deletion policy says
-//  2. abort: by action, or because the target was rejected or withdrawn, or the program is suspended
-//  3. stable withdrawn or rejected: the newest servable version of the rollback history, else none
-//  4. the other actions: promote, promote-full, retry, pause, resume, rollback
+//  1. the target was rejected or withdrawn, or the program is suspended: abort
+//  2. stable was withdrawn or rejected: the newest servable version of the rollback history, else none
+//  3. deletion: what stays is what the deletion policy says
+//  4. the action: abort, promote, promote-full, retry, pause, resume, rollback
 //  5. what Git names: a new target, a rollback, or the way back to stable
 //  6. the steps of the target that is under way
 //

@@ -41,8 +41,7 @@ func (d *decider) perform(a Action) (result, message string) {
 		return resultInvalid, err.Error()
 	}
 	if p.attempt < 1 || p.attempt != d.st.Attempt {
-		return resultStale, fmt.Sprintf("the rollout is at attempt %d, not %d: look at it again, then write %s@%d",
-			d.st.Attempt, p.attempt, p.verb, d.st.Attempt)
+		return resultStale, d.staleMessage(p)
 	}
 	by := a.User
 	if by == "" {
@@ -66,6 +65,20 @@ func (d *decider) perform(a Action) (result, message string) {
 	}
 }
 
+func (d *decider) staleMessage(p parsedAction) string {
+	if d.st.Attempt == 0 {
+		return fmt.Sprintf("the rollout has not begun yet, so there is nothing to %s", p.verb)
+	}
+	again := fmt.Sprintf("%s@%d", p.verb, d.st.Attempt)
+	switch {
+	case p.verb == VerbRollback:
+		again += "/" + p.arg
+	case p.verb == VerbPromote && d.st.Step != nil:
+		again += fmt.Sprintf("/%d", d.st.Step.Index)
+	}
+	return fmt.Sprintf("the rollout is at attempt %d, not %d: look at it again, then write %s", d.st.Attempt, p.attempt, again)
+}
+
 // promote ends the pause that the action names, or all that are left.
 func (d *decider) promote(p parsedAction) (result, message string) {
 	if d.st.Target == nil || d.st.Step == nil {
@@ -73,8 +86,8 @@ func (d *decider) promote(p parsedAction) (result, message string) {
 	}
 	if c := d.seen.Candidate; c == nil || c.Variant.Digest != d.st.Target.Digest {
 		return resultRefused, "spec.versionRef no longer names the target that is under way"
-	} else if c.Problem != nil {
-		return resultRefused, c.Problem.Message
+	} else if shut := d.gate(c); shut != nil {
+		return resultRefused, shut.Message
 	}
 	if d.plan.Paused {
 		return resultRefused, "spec.state is Paused: set it to Running first"
@@ -90,6 +103,9 @@ func (d *decider) promote(p parsedAction) (result, message string) {
 	if p.arg != strconv.Itoa(int(index)) {
 		return resultStale, fmt.Sprintf("the rollout is at step %d, not %s: look at it again, then write promote@%d/%d",
 			index, p.arg, d.st.Attempt, index)
+	}
+	if _, ok := d.place(); !ok {
+		return resultRefused, d.wouldFall()
 	}
 	d.goTo(index + 1)
 	return resultDone, fmt.Sprintf("step %d is done", index)
@@ -148,14 +164,16 @@ func (d *decider) retry() (result, message string) {
 		return resultRefused, "no aborted target is waiting for a retry"
 	case d.plan.VersionRef != r.VersionRef || c == nil || c.Variant.Digest != r.Digest:
 		return resultRefused, fmt.Sprintf("spec.versionRef no longer names what was aborted (%s)", r.VersionRef)
-	case c.Problem != nil:
-		return resultRefused, c.Problem.Message
-	case d.suspended():
-		return resultRefused, "the MiniProgram is suspended"
+	case d.gate(c) != nil:
+		return resultRefused, d.gate(c).Message
 	case d.plan.Paused:
 		return resultRefused, "spec.state is Paused: set it to Running first"
+	case int(r.Step) >= len(d.plan.Steps):
+		// What was aborted must not go to everybody because its step is no more.
+		d.start(c.Variant, 0)
+		return resultDone, "the target starts again at the first step"
 	default:
-		d.start(c.Variant, min(r.Step, int32(len(d.plan.Steps))))
+		d.start(c.Variant, r.Step)
 		return resultDone, "the target starts again at the step where it was aborted"
 	}
 }
@@ -165,12 +183,18 @@ func (d *decider) rollbackAction(version, by string) (result, message string) {
 	if i < 0 {
 		return resultRefused, fmt.Sprintf("version %s is not in the rollback history (status.rollbacks)", version)
 	}
-	left := ""
-	if d.st.Stable != nil {
-		left = d.st.Stable.Digest
+	// What Git names stays out, whether it is stable, under way, or neither.
+	named := ""
+	switch c, t, s := d.seen.Candidate, d.st.Target, d.st.Stable; {
+	case c != nil:
+		named = c.Variant.Digest
+	case t != nil && t.VersionRef == d.plan.VersionRef:
+		named = t.Digest
+	case s != nil:
+		named = s.Digest
 	}
 	d.rollback(i, fmt.Sprintf("rolled back to %s by %s", version, by))
-	d.st.Refused = &v1alpha1.Refused{VersionRef: d.plan.VersionRef, Digest: left, Reason: clip("rolled back by " + by)}
+	d.st.Refused = &v1alpha1.Refused{VersionRef: d.plan.VersionRef, Digest: named, Reason: clip("rolled back by " + by)}
 	return resultDone, version + " is stable again for everybody"
 }
 
@@ -187,6 +211,7 @@ func (d *decider) rollback(i int, why string) {
 	d.st.Rollbacks = d.st.Rollbacks[:i]
 	stable.Delivery = d.nextDelivery()
 	d.st.Stable = &stable
+	d.seen.StableHostApps = nil // what was seen is about the stable before
 	d.st.Attempt++
 	d.st.Outcome = v1alpha1.OutcomeRolledBack
 	d.pruneRecalls()
@@ -212,20 +237,33 @@ func (d *decider) follow() {
 		d.say(Wait, "Aborted", fmt.Sprintf(
 			"%s stays out: %s. To go on, name another version in spec.versionRef, or annotate miniprogram.dev/action=retry@%d",
 			d.st.Refused.VersionRef, d.st.Refused.Reason, d.st.Attempt))
+		d.move.Waits = true
 	case d.inHistory(c.Variant.Digest) >= 0:
 		d.rollback(d.inHistory(c.Variant.Digest), "spec.versionRef names the earlier version "+c.Variant.Version)
-	case d.suspended():
-		d.hold(Hold{"Suspended", "the MiniProgram is suspended: set spec.availability of the MiniProgram to Listed or Hidden first"})
-	case c.Problem != nil:
-		d.hold(*c.Problem)
-	case len(d.seen.HostApps) == 0:
-		d.hold(Hold{"NoHostApp", "no host app may be served: create the HostApps that spec.hostApps names, or let their namespaceSelector select this namespace"})
+	case d.gate(c) != nil:
+		d.hold(*d.gate(c))
 	default:
 		if d.st.Target == nil || d.st.Target.Digest != c.Variant.Digest {
 			d.start(c.Variant, 0)
 		}
 		d.progress()
 	}
+}
+
+// gate says why the candidate must not go out, or further, now; nil: it may. No
+// action passes it.
+func (d *decider) gate(c *Candidate) *Hold {
+	switch {
+	case d.suspended():
+		return &Hold{"Suspended", "the MiniProgram is suspended: set spec.availability of the MiniProgram to Listed or Hidden first"}
+	case c.Problem != nil:
+		return c.Problem
+	case len(d.seen.HostApps) == 0:
+		return &Hold{"NoHostApp", "no host app may be served: create the HostApps that spec.hostApps names, or let their namespaceSelector select this namespace"}
+	case !slices.ContainsFunc(d.seen.HostApps, func(h string) bool { return slices.Contains(c.HostApps, h) && d.takesStable(h) }):
+		return &Hold{"NotApproved", c.Variant.Version + " is not approved for any host app that may be served: ask for its reviews there"}
+	}
+	return nil
 }
 
 func (d *decider) inHistory(digest string) int {

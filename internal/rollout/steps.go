@@ -57,6 +57,9 @@ func (d *decider) progress() {
 		d.hold(Hold{"Paused", d.pausedMessage()})
 		return
 	}
+	if d.st.Step == nil {
+		d.goTo(0)
+	}
 	if !d.followEdit() {
 		return
 	}
@@ -80,33 +83,47 @@ func (d *decider) pausedMessage() string {
 	if d.st.PausedReason == pausedBySpec {
 		return "spec.state is Paused; set it to Running to go on"
 	}
-	return fmt.Sprintf("it was paused by action; annotate miniprogram.dev/action=resume@%d to go on", d.st.Attempt)
+	resume := fmt.Sprintf("annotate miniprogram.dev/action=resume@%d to go on", d.st.Attempt)
+	if d.plan.Paused {
+		return "spec.state is Paused, and it was paused by action; set spec.state to Running, then " + resume
+	}
+	return "it was paused by action; " + resume
 }
 
-// followEdit keeps the step when what was done is what the plan says up to it.
-// After an edit it goes to the first step with at least the present share, so
-// that an edit never takes the target from anybody.
+// followEdit takes the target to its place in an edited plan, if there is one.
 func (d *decider) followEdit() bool {
-	present := d.st.BasisPoints
-	if d.plan.shareAt(int(d.st.Step.Index)-1) == present && int(d.st.Step.Index) <= len(d.plan.Steps) {
-		if int(d.st.Step.Index) < len(d.plan.Steps) {
-			d.st.Step.Kind = d.plan.Steps[d.st.Step.Index].Kind()
-		}
-		return true
+	index, ok := d.place()
+	switch {
+	case !ok:
+		d.hold(Hold{"ShareWouldFall", d.wouldFall()})
+	case index != d.st.Step.Index:
+		d.goTo(index)
+	case int(index) < len(d.plan.Steps):
+		d.st.Step.Kind = d.plan.Steps[index].Kind()
+	}
+	return ok
+}
+
+// place is the step of the plan at which the target is: the one that was
+// recorded when what was done is what the plan says up to it. After an edit it is
+// the first step with at least the present share, so that an edit never takes the
+// target from anybody. An edit that leaves no such step has no place for it.
+func (d *decider) place() (index int32, ok bool) {
+	present, index := d.st.BasisPoints, d.st.Step.Index
+	if d.plan.shareAt(int(index)-1) == present && int(index) <= len(d.plan.Steps) {
+		return index, true
 	}
 	if len(d.plan.Steps) == 0 {
-		d.goTo(0)
-		return true
+		return 0, true
 	}
 	first := slices.IndexFunc(d.plan.Steps, func(s Step) bool { return s.Pause == nil && s.BasisPoints >= present })
-	if first < 0 {
-		d.hold(Hold{"ShareWouldFall", fmt.Sprintf(
-			"no step of the edited plan reaches the present share of %s, and a share never falls by itself: add such a step, promote, or abort",
-			delivery.Percent(present))})
-		return false
-	}
-	d.goTo(int32(first))
-	return true
+	return int32(first), first >= 0
+}
+
+func (d *decider) wouldFall() string {
+	return fmt.Sprintf("no step of the edited plan reaches the present share of %s, and a share never falls by itself: "+
+		"add such a step, or annotate miniprogram.dev/action=promote-full@%d or abort@%d",
+		delivery.Percent(d.st.BasisPoints), d.st.Attempt, d.st.Attempt)
 }
 
 // passPause tells whether the pause is over. If not, it says what is waited for.
@@ -168,6 +185,7 @@ func (d *decider) complete(outcome string) {
 	d.clearTarget()
 	d.st.Stable = &t
 	d.st.Outcome = outcome
+	d.seen.StableHostApps = d.seen.Candidate.HostApps // what was seen is about the stable before
 	d.pruneRecalls()
 	d.say(Complete, "Complete", t.Version+" is stable for everybody")
 }
@@ -181,7 +199,8 @@ func (d *decider) refreshFacts() {
 		}
 	}
 	d.st.Percent = delivery.Percent(d.st.BasisPoints)
-	if d.st.Document == nil && d.st.Stable == nil && d.st.Target == nil {
+	nothingYet := d.st.Stable == nil && d.st.Target == nil && !d.nothingLeft()
+	if d.st.Document == nil && (nothingYet || d.plan.Deleting) {
 		return
 	}
 	if d.st.Document == nil {
@@ -192,10 +211,7 @@ func (d *decider) refreshFacts() {
 		facts.By, facts.Seed = "", ""
 	}
 	if d.plan.Deleting {
-		facts.Availability = delivery.Retained
-		if d.plan.DeletionPolicy == v1alpha1.DeletionRemove {
-			facts.Availability = delivery.Removed
-		}
+		facts.Availability = d.lastAvailability()
 		return
 	}
 	if p := d.seen.Program; p != nil {
@@ -203,12 +219,14 @@ func (d *decider) refreshFacts() {
 		facts.DisplayName, facts.Description = p.DisplayName, p.Description
 		facts.Locales = p.Locales
 	}
-	if d.st.Stable == nil && d.st.Target == nil && d.st.Outcome == v1alpha1.OutcomeRolledBack {
-		// What is installed must go: the version was withdrawn and nothing can take its place.
-		facts.Availability = v1alpha1.AvailabilityWithdrawn
+	if d.nothingLeft() {
+		facts.Availability = v1alpha1.AvailabilityWithdrawn // what is installed must go
 	}
 	facts.HostApps = d.hostApps(facts.HostApps)
 	facts.PollSeconds = d.poll()
+	if len(facts.HostApps) == 0 {
+		d.st.Document = nil // a document is for somebody
+	}
 }
 
 // hostApps are those in which every variant is approved. What is served
@@ -218,9 +236,8 @@ func (d *decider) hostApps(before []string) []string {
 	var now []string
 	for _, h := range d.seen.HostApps {
 		served := slices.Contains(before, h)
-		stable := d.st.Stable == nil || slices.Contains(d.seen.StableHostApps, h)
 		target := d.st.Target == nil || (d.seen.Candidate != nil && slices.Contains(d.seen.Candidate.HostApps, h))
-		if served || (stable && target) {
+		if served || (d.takesStable(h) && target) {
 			now = append(now, h)
 		}
 	}
@@ -229,6 +246,12 @@ func (d *decider) hostApps(before []string) []string {
 	}
 	slices.Sort(now)
 	return now
+}
+
+// takesStable tells that the host app has stable, or may get it.
+func (d *decider) takesStable(hostApp string) bool {
+	return d.st.Stable == nil || slices.Contains(d.seen.StableHostApps, hostApp) ||
+		(d.st.Document != nil && slices.Contains(d.st.Document.HostApps, hostApp))
 }
 
 // poll is the least interval of the host apps while something can change soon,

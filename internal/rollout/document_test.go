@@ -1,0 +1,343 @@
+package rollout
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+)
+
+func TestDeletion(t *testing.T) {
+	deleting := func(policy string) func(*Plan) {
+		return func(p *Plan) { p.Deleting, p.DeletionPolicy = true, policy }
+	}
+	gone := func(s *Seen) { s.Program, s.Candidate, s.HostApps = nil, nil, nil }
+	suspended := changed(released(), func(st *status) { st.Document.Availability = v1alpha1.AvailabilitySuspended })
+	const (
+		kept    = "the Rollout is deleted; stable stays with host apps"
+		removed = "the Rollout is deleted; host apps remove the mini program"
+	)
+	for name, test := range map[string]struct {
+		policy       string
+		recorded     status
+		seen         Seen
+		availability string
+		message      string
+	}{
+		"Retain":                                      {"Retain", released(), seeing("1.0.0"), "Retained", kept},
+		"Remove":                                      {"Remove", released(), seeing("1.0.0"), "Removed", removed},
+		"with a target under way":                     {"Retain", underWay(3, 2500, now), seeing("1.1.0"), "Retained", kept},
+		"with all else gone":                          {"Retain", released(), seeing("1.0.0", gone), "Retained", kept},
+		"nothing was ever published":                  {"Retain", status{}, seeing("1.0.0"), "", kept},
+		"nothing but in the ledger":                   {"Retain", status{}, seeing("1.0.0", func(s *Seen) { s.Adopt = served("1.0.0", 7) }), "", kept},
+		"a suspension outlives it":                    {"Retain", suspended, seeing("1.0.0", suspendedProgram), "Removed", removed},
+		"also when the program goes at the same time": {"Retain", suspended, seeing("1.0.0", gone), "Removed", removed},
+		"and in the next pass":                        {"Retain", changed(released(), func(st *status) { st.Document.Availability = "Removed" }), seeing("1.0.0", gone), "Removed", removed},
+		"what was withdrawn does not stay":            {"Retain", released(), seeing("1.0.0", withdrawn("1.0.0")), "Removed", removed},
+		"but what could take its place does":          {"Retain", released("0.9.0"), seeing("1.0.0", withdrawn("1.0.0")), "Retained", kept},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := planTo("1.1.0").with(deleting(test.policy))
+			got := Decide(p, test.recorded, test.seen, now)
+			if got.Verb != TakeBack || got.Reason != "Deleted" || got.Message != test.message || got.Status.Target != nil {
+				t.Errorf("got %s %s: %s", got.Verb, got.Reason, got.Message)
+			}
+			if a := outlineOf(got).Availability; a != test.availability {
+				t.Fatalf("availability %s, want %s", a, test.availability)
+			}
+			if got.Status.Document != nil {
+				rendered(t, got.Status)
+			}
+			if again := Decide(p, got.Status, test.seen, now); !cmp.Equal(got.Status, again.Status, cmpEmpty) {
+				t.Errorf("asking again changes the record: %s", cmp.Diff(got.Status, again.Status))
+			}
+		})
+	}
+}
+
+func TestAdoption(t *testing.T) {
+	ahead := minutes(now) + 1000 // the clock was ahead when the numbers were given out
+	adopt := seeing("1.1.0", func(s *Seen) {
+		s.Adopt, s.LastSequence, s.LastDelivery = served("1.0.0", ahead), now.Unix()+5000, ahead
+	})
+	first := Decide(planTo("1.1.0"), status{}, adopt, now)
+	want := outline{Verb: Advance, Reason: "Progressing", Stable: "1.0.0", Target: "1.1.0", Attempt: 1, Step: 1, Began: now, BasisPoints: 500, Availability: "Listed"}
+	if diff := cmp.Diff(want, outlineOf(first)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if st := first.Status; st.Sequence != now.Unix()+5001 || st.Stable.Delivery != ahead || st.Target.Delivery != ahead+1 {
+		t.Errorf("sequence %d, stable under %d, target under %d", st.Sequence, st.Stable.Delivery, st.Target.Delivery)
+	}
+	waiting := Decide(planTo("1.1.0"), status{}, seeing("1.1.0", unapproved, func(s *Seen) { s.Adopt, s.LastDelivery = adopt.Adopt, ahead }), now).Status
+	later := Decide(planTo("1.1.0"), waiting, seeing("1.1.0"), now).Status // the ledger is not asked any more
+	if later.Target.Delivery != ahead+1 {
+		t.Errorf("the target of the next pass has number %d, want %d", later.Target.Delivery, ahead+1)
+	}
+	bad := Decide(planTo("1.0.0"), status{}, seeing("1.0.0", withdrawn("1.0.0"), func(s *Seen) { s.Adopt = adopt.Adopt }), now)
+	if bad.Status.Stable != nil || bad.Status.Document.Availability != v1alpha1.AvailabilityWithdrawn {
+		t.Errorf("a withdrawn version was adopted: %+v", outlineOf(bad))
+	}
+}
+
+func TestHostApps(t *testing.T) {
+	in := func(hostApps, stable, target []string) func(*Seen) {
+		return func(s *Seen) { s.HostApps, s.StableHostApps, s.Candidate.HostApps = hostApps, stable, target }
+	}
+	chat, wallet, both := []string{"chat"}, []string{"wallet"}, []string{"chat", "wallet"}
+	for name, test := range map[string]struct {
+		recorded status
+		seen     Seen
+		want     []string
+	}{
+		"a new one gets in where all is approved":    {released(), seeing("1.0.0", in(both, both, both)), both},
+		"not where stable is not":                    {released(), seeing("1.0.0", in(both, wallet, both)), wallet},
+		"not where the target is not":                {underWay(1, 500, now), seeing("1.1.0", in(both, both, wallet)), wallet},
+		"what is served needs no new approval":       {released(), seeing("1.0.0", in(wallet, nil, nil)), wallet},
+		"one that may not be served any more is out": {changed(released(), func(st *status) { st.Document.HostApps = both }), seeing("1.0.0", in(chat, both, both)), chat},
+		"the last one stays":                         {released(), seeing("1.0.0", in(nil, nil, nil)), wallet},
+		"they are sorted":                            {released(), seeing("1.0.0", in([]string{"wallet", "chat"}, both, both)), both},
+		"nobody: no document":                        {status{}, seeing("1.0.0", in(chat, nil, wallet)), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := planTo("1.0.0")
+			if test.recorded.Target != nil {
+				p = planTo("1.1.0")
+			}
+			st := Decide(p, test.recorded, test.seen, now).Status
+			var got []string
+			if st.Document != nil {
+				got = st.Document.HostApps
+				rendered(t, st)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPoll(t *testing.T) {
+	every := func(rest, busy int32) func(*Seen) {
+		return func(s *Seen) { s.PollRest, s.PollBusy = rest, busy }
+	}
+	endedAgo := func(d time.Duration) status {
+		return changed(aborted(), func(st *status) { st.History[1].Ended = *stampAt(ago(d)) })
+	}
+	for name, test := range map[string]struct {
+		plan     Plan
+		recorded status
+		seen     Seen
+		want     int32
+	}{
+		"at rest":                  {planTo("1.0.0"), released(), seeing("1.0.0", every(600, 60)), 600},
+		"at rest, by default":      {planTo("1.0.0"), released(), seeing("1.0.0"), 1800},
+		"under way":                {planTo("1.1.0"), underWay(1, 500, now), seeing("1.1.0", every(600, 60)), 60},
+		"under way, by default":    {planTo("1.1.0"), underWay(1, 500, now), seeing("1.1.0"), 300},
+		"never rarer than at rest": {planTo("1.1.0"), underWay(1, 500, now), seeing("1.1.0", every(60, 600)), 60},
+		"for a day after an abort": {planTo("1.1.0"), endedAgo(24*time.Hour - time.Second), seeing("1.1.0", every(600, 60)), 60},
+		"after a day as usual":     {planTo("1.1.0"), endedAgo(24 * time.Hour), seeing("1.1.0", every(600, 60)), 600},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Decide(test.plan, test.recorded, test.seen, now).Status.Document.PollSeconds; got != test.want {
+				t.Errorf("%d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+func TestRenewalKeepsTheSequence(t *testing.T) {
+	issued := func(d time.Duration) status {
+		return changed(released(), func(st *status) { st.Document.IssuedAt = *stampAt(ago(d)) })
+	}
+	check(t, map[string]decision{
+		"a document of a third of its validity is signed anew": {
+			planTo("1.0.0"), issued(renewed), seeing("1.0.0"),
+			Move{Verb: Idle, Reason: "Complete", Message: "1.0.0 is stable for everybody", Recheck: renewed, Status: issued(0)},
+		},
+		"not a second before": {
+			planTo("1.0.0"), issued(renewed - time.Second), seeing("1.0.0"),
+			Move{Verb: Idle, Reason: "Complete", Message: "1.0.0 is stable for everybody", Recheck: time.Second, Status: issued(renewed - time.Second)},
+		},
+	})
+}
+
+func TestTheSequence(t *testing.T) {
+	renamed := func(s *Seen) { s.Program.DisplayName = "Shoppe" }
+	for name, test := range map[string]struct {
+		recorded status
+		seen     Seen
+		want     int64
+	}{
+		"nothing changed":                    {released(), seeing("1.0.0"), published.Unix()},
+		"the listing did":                    {released(), seeing("1.0.0", renamed), now.Unix()},
+		"twice in a second":                  {changed(released(), func(st *status) { st.Sequence = now.Unix() }), seeing("1.0.0", renamed), now.Unix() + 1},
+		"the clock went back":                {changed(released(), func(st *status) { st.Sequence = now.Unix() + 99 }), seeing("1.0.0", renamed), now.Unix() + 100},
+		"what is out is newer":               {released(), seeing("1.0.0", func(s *Seen) { s.LastSequence = now.Unix() + 50 }), now.Unix() + 51},
+		"what is out is what was recorded":   {released(), seeing("1.0.0", func(s *Seen) { s.LastSequence = published.Unix() }), published.Unix()},
+		"the program is gone, its facts not": {released(), seeing("1.0.0", func(s *Seen) { s.Program = nil }), published.Unix()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Decide(planTo("1.0.0"), test.recorded, test.seen, now).Status.Sequence; got != test.want {
+				t.Errorf("%d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+func TestRecalls(t *testing.T) {
+	recalls := func(n int) func(*status) {
+		return func(st *status) {
+			for i := range n {
+				st.LastDelivery++
+				st.Recalls = append(st.Recalls, v1alpha1.Recall{By: "user", Seed: fmt.Sprint(i), BasisPoints: 100, Delivery: st.LastDelivery})
+			}
+		}
+	}
+	abort := seeing("1.1.0", asked("abort@2"))
+	peak := Decide(planTo("1.1.0"), changed(underWay(1, 500, now), func(st *status) { st.PeakBasisPoints = 700 }), abort, now).Status.Recalls
+	want := []v1alpha1.Recall{{By: "user", Seed: appID + "@" + variant("1.1.0").Digest, BasisPoints: 700, Delivery: minutes(now), Digest: variant("1.1.0").Digest}}
+	if diff := cmp.Diff(want, peak); diff != "" {
+		t.Errorf("an abort recalls who ever had it: -want +got:\n%s", diff)
+	}
+	if none := Decide(planTo("1.1.0"), underWay(1, 0, now), abort, now).Status.Recalls; none != nil {
+		t.Errorf("nobody had it, and it is recalled: %+v", none)
+	}
+	// The target was given its number before the recalls: they stay when it becomes stable.
+	promote := seeing("1.1.0", asked("promote-full@2"))
+	older := changed(underWay(1, 500, now), func(st *status) {
+		st.Recalls = []v1alpha1.Recall{{By: "user", BasisPoints: 1, Delivery: st.Target.Delivery - 1}}
+	})
+	if left := Decide(planTo("1.1.0"), older, promote, now).Status.Recalls; len(left) != 0 {
+		t.Errorf("stable's number passed the recall, which stays: %+v", left)
+	}
+	if left := Decide(planTo("1.1.0"), changed(underWay(1, 500, now), recalls(2)), promote, now).Status.Recalls; len(left) != 2 {
+		t.Errorf("%d recalls are left, want 2: stable's number did not pass them", len(left))
+	}
+	twenty := Decide(planTo("1.1.0"), changed(underWay(1, 500, now), recalls(19)), abort, now).Status
+	if len(twenty.Recalls) != 20 || twenty.Stable.Delivery != minutes(published) {
+		t.Errorf("%d recalls, stable under %d", len(twenty.Recalls), twenty.Stable.Delivery)
+	}
+	more := Decide(planTo("1.1.0"), changed(underWay(1, 500, now), recalls(20)), abort, now).Status
+	if len(more.Recalls) != 0 || more.Stable.Delivery != more.LastDelivery || more.LastDelivery <= minutes(published)+21 {
+		t.Errorf("%d recalls, stable under %d of %d: want a new number for everybody", len(more.Recalls), more.Stable.Delivery, more.LastDelivery)
+	}
+	gone := Decide(planTo("1.0.0"), released(), seeing("1.0.0", withdrawn("1.0.0")), now).Status.Recalls
+	want = []v1alpha1.Recall{{By: "user", Seed: appID, BasisPoints: 10000, Delivery: minutes(now), Digest: variant("1.0.0").Digest}}
+	if diff := cmp.Diff(want, gone); diff != "" {
+		t.Errorf("a withdrawn stable without successor is recalled from everybody: -want +got:\n%s", diff)
+	}
+}
+
+func TestTheSplitIsFixedWhileATargetIsUnderWay(t *testing.T) {
+	for name, test := range map[string]struct {
+		recorded status
+		by, seed string
+	}{
+		"a new target draws as the plan says": {released(), "device", appID},
+		"one under way goes on as it began":   {underWay(1, 500, now), "user", appID + "@" + variant("1.1.0").Digest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := planTo("1.1.0").with(func(p *Plan) { p.By, p.Stickiness = "device", v1alpha1.StickinessProgram })
+			got := Decide(p, test.recorded, seeing("1.1.0"), now).Status.Document
+			if got.By != test.by || got.Seed != test.seed {
+				t.Errorf("by %s with seed %s, want %s with %s", got.By, got.Seed, test.by, test.seed)
+			}
+		})
+	}
+}
+
+func TestHistoriesAreBounded(t *testing.T) {
+	p := planTo("1.1.0").with(func(p *Plan) { p.RollbackHistory, p.History = 2, 1 })
+	got := Decide(p, underWay(1, 500, now, "0.7.0", "0.8.0", "0.9.0"), seeing("1.1.0", asked("promote-full@2")), now).Status
+	var versions []string
+	for _, v := range got.Rollbacks {
+		versions = append(versions, v.Version)
+	}
+	if diff := cmp.Diff([]string{"0.9.0", "1.0.0"}, versions); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if len(got.History) != 1 || got.History[0].Version != "1.1.0" {
+		t.Errorf("history %+v", got.History)
+	}
+}
+
+func TestBasisPoints(t *testing.T) {
+	const form = ` must be a whole number or a string such as "0.25%"`
+	for name, test := range map[string]struct {
+		in   intstr.IntOrString
+		want int32
+		err  string
+	}{
+		"0": {in: intstr.FromInt32(0)}, "100": {in: intstr.FromInt32(100), want: 10000},
+		"0.25%": {in: intstr.FromString("0.25%"), want: 25}, "0.3%": {in: intstr.FromString("0.3%"), want: 30},
+		"12.5%": {in: intstr.FromString("12.5%"), want: 1250}, "100.00%": {in: intstr.FromString("100.00%"), want: 10000},
+		"0.01%":   {in: intstr.FromString("0.01%"), want: 1},
+		"101":     {in: intstr.FromInt32(101), err: `setPercent "101%" must be between 0 and 100`},
+		"100.01%": {in: intstr.FromString("100.01%"), err: `setPercent "100.01%" must be between 0 and 100`},
+		"-1":      {in: intstr.FromInt32(-1), err: `setPercent "-1%" must be between 0 and 100`},
+		"5":       {in: intstr.FromInt32(5), want: 500},
+		"0.255%":  {in: intstr.FromString("0.255%"), err: `setPercent "0.255%"` + form},
+		"no sign": {in: intstr.FromString("5"), err: `setPercent "5"` + form},
+		".5%":     {in: intstr.FromString(".5%"), err: `setPercent ".5%"` + form},
+		"empty":   {in: intstr.FromString(""), err: `setPercent ""` + form},
+		"word":    {in: intstr.FromString("x%"), err: `setPercent "x%" must be between 0 and 100`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := BasisPoints(test.in)
+			message := ""
+			if err != nil {
+				message = err.Error()
+			}
+			if got != test.want || message != test.err {
+				t.Errorf("got %d, %q, want %d, %q", got, message, test.want, test.err)
+			}
+		})
+	}
+}
+
+func TestPlanOf(t *testing.T) {
+	five, hour, day := intstr.FromInt32(5), int64(3600), int64(86400)
+	spec := v1alpha1.RolloutSpec{VersionRef: v1alpha1.VersionReference{Name: "shop-1.1.0"}, DeletionPolicy: "Remove"}
+	for name, test := range map[string]struct {
+		rollout v1alpha1.Rollout
+		want    Plan
+	}{
+		"nothing but a version": {
+			v1alpha1.Rollout{Spec: spec},
+			Plan{VersionRef: "shop-1.1.0", By: "user", Stickiness: "Version", RollbackHistory: 5, History: 10, DeletionPolicy: "Remove"},
+		},
+		"everything": {
+			v1alpha1.Rollout{
+				ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: stampAt(now)},
+				Spec: v1alpha1.RolloutSpec{
+					VersionRef: spec.VersionRef, State: "Paused", DeletionPolicy: "Retain",
+					Bucketing: &v1alpha1.Bucketing{By: "device", Stickiness: "Program"}, History: new(int32(3)), RollbackHistory: new(int32(0)),
+					Steps: []v1alpha1.RolloutStep{
+						{SetPercent: &five}, {Pause: &v1alpha1.PauseStep{Seconds: &hour}}, {Pause: &v1alpha1.PauseStep{}},
+						{Pause: &v1alpha1.PauseStep{TimeoutSeconds: &day, OnTimeout: "Abort"}},
+					},
+				},
+			},
+			Plan{
+				VersionRef: "shop-1.1.0", Paused: true, By: "device", Stickiness: "Program", History: 3, Deleting: true, DeletionPolicy: "Retain",
+				Steps: []Step{percent(5), seconds(3600), person(), timeout(86400, "Abort")},
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := PlanOf(&test.rollout)
+			if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
+				t.Errorf("%v, -want +got:\n%s", err, diff)
+			}
+		})
+	}
+	_, err := PlanOf(&v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Steps: []v1alpha1.RolloutStep{{SetPercent: &five}, {}}}})
+	if err == nil || err.Error() != "spec.steps[1]: needs setPercent or pause" {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,541 @@
+package rollout
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
+)
+
+// TestAnyHistory plays random histories against a model of the world: people
+// change the plan, approve, withdraw, suspend, act and delete, the clock jumps in
+// both directions, passes are lost, and status comes back from a backup.
+func TestAnyHistory(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld()
+		for range rapid.IntRange(1, 60).Draw(t, "passes") {
+			for range rapid.IntRange(0, 2).Draw(t, "events") {
+				name := rapid.SampledFrom(eventNames).Draw(t, "event")
+				events[name](w, t)
+			}
+			w.pass(t)
+		}
+	})
+}
+
+var allVersions = []string{"1.0.0", "1.1.0", "1.2.0", "1.3.0"}
+
+// world is what is outside of the record, and the record.
+type world struct {
+	now   time.Time
+	plan  Plan
+	facts map[string]*facts
+	// hostApps that may be served now.
+	hostApps []string
+	program  *Program
+	action   string
+	adopt    *v1alpha1.Variant
+
+	record record
+	backup []record
+	// sequence is the highest that is out; delivery that of the ledger.
+	sequence, delivery int64
+}
+
+// facts are those of one version.
+type facts struct {
+	gone, withdrawn, unapproved bool
+	hostApps                    []string
+}
+
+// record is status, and what a test has to remember with it.
+type record struct {
+	status v1alpha1.RolloutStatus
+	// aborted maps digests to what Git named when they were aborted.
+	aborted map[string]string
+	// admitted are the digests that were once let through the gate.
+	admitted map[string]bool
+}
+
+func newWorld() *world {
+	w := &world{
+		now: now, plan: planTo("1.0.0"), facts: map[string]*facts{}, hostApps: []string{"wallet"},
+		program: &Program{Availability: v1alpha1.AvailabilityListed, DisplayName: "Shop"},
+		record:  record{aborted: map[string]string{}, admitted: map[string]bool{}},
+	}
+	for _, v := range allVersions {
+		w.facts[v] = &facts{hostApps: []string{"wallet"}}
+	}
+	return w
+}
+
+var plans = [][]Step{
+	{},
+	{percent(5), seconds(60), percent(25), person()},
+	{percent(5), person(), percent(25), person(), percent(50), person()},
+	{percent(10), timeout(120, v1alpha1.OnTimeoutAbort), percent(100), seconds(30)},
+	{percent(0), person(), percent(1), timeout(60, v1alpha1.OnTimeoutHold)},
+	{percent(50), timeout(60, v1alpha1.OnTimeoutContinue), percent(60), person()},
+	{percent(25), person()},
+}
+
+var events = map[string]func(*world, *rapid.T){
+	"git names": func(w *world, t *rapid.T) {
+		w.plan.VersionRef = "shop-" + rapid.SampledFrom(allVersions).Draw(t, "version")
+	},
+	"the steps change": func(w *world, t *rapid.T) { w.plan.Steps = rapid.SampledFrom(plans).Draw(t, "plan") },
+	"spec.state":       func(w *world, t *rapid.T) { w.plan.Paused = rapid.Bool().Draw(t, "paused") },
+	"bucketing": func(w *world, t *rapid.T) {
+		w.plan.By = rapid.SampledFrom([]string{"user", "device"}).Draw(t, "by")
+		w.plan.Stickiness = rapid.SampledFrom([]string{v1alpha1.StickinessVersion, v1alpha1.StickinessProgram}).Draw(t, "stickiness")
+		w.plan.RollbackHistory = rapid.IntRange(0, 3).Draw(t, "rollbackHistory")
+		w.plan.History = rapid.IntRange(1, 4).Draw(t, "history")
+	},
+	"approval": func(w *world, t *rapid.T) { w.draw(t).unapproved = rapid.Bool().Draw(t, "unapproved") },
+	"approved for": func(w *world, t *rapid.T) {
+		w.draw(t).hostApps = rapid.SampledFrom([][]string{{"wallet"}, {"chat", "wallet"}, {"chat"}, {}}).Draw(t, "host apps")
+	},
+	"withdrawal": func(w *world, t *rapid.T) {
+		if rapid.IntRange(0, 3).Draw(t, "really") == 0 {
+			w.draw(t).withdrawn = true
+		}
+	},
+	"a version goes or comes": func(w *world, t *rapid.T) { w.draw(t).gone = rapid.Bool().Draw(t, "gone") },
+	"host apps": func(w *world, t *rapid.T) {
+		w.hostApps = rapid.SampledFrom([][]string{{"wallet"}, {"wallet"}, {"chat", "wallet"}, {"chat"}, nil}).Draw(t, "host apps")
+	},
+	"availability": func(w *world, t *rapid.T) {
+		w.program = &Program{DisplayName: "Shop", Availability: rapid.SampledFrom([]string{
+			v1alpha1.AvailabilityListed, v1alpha1.AvailabilityListed, v1alpha1.AvailabilityHidden, v1alpha1.AvailabilitySuspended,
+		}).Draw(t, "availability")}
+	},
+	"the program is gone": func(w *world, t *rapid.T) {
+		if rapid.IntRange(0, 3).Draw(t, "really") == 0 {
+			w.program = nil
+		}
+	},
+	"an action": drawAction, "another action": drawAction, "a third action": drawAction,
+	"time goes on": func(w *world, t *rapid.T) {
+		w.now = w.now.Add(time.Duration(rapid.SampledFrom([]int{1, 30, 60, 61, 200, 90000, 250000}).Draw(t, "seconds")) * time.Second)
+	},
+	"the clock goes back": func(w *world, t *rapid.T) {
+		w.now = w.now.Add(-time.Duration(rapid.SampledFrom([]int{1, 60, 4000, 300000}).Draw(t, "seconds")) * time.Second)
+	},
+	"the Rollout is deleted": func(w *world, t *rapid.T) {
+		if rapid.IntRange(0, 9).Draw(t, "really") == 0 {
+			w.plan.Deleting = true
+			w.plan.DeletionPolicy = rapid.SampledFrom([]string{v1alpha1.DeletionRetain, v1alpha1.DeletionRemove}).Draw(t, "policy")
+		}
+	},
+	"the ledger remembers": func(w *world, t *rapid.T) {
+		if w.record.status.Sequence == 0 && w.adopt == nil {
+			w.delivery, w.sequence = minutes(w.now)+1000, w.now.Unix()+1000
+			w.adopt = served("1.0.0", w.delivery)
+		}
+	},
+	"a backup is restored": func(w *world, t *rapid.T) {
+		if len(w.backup) > 0 && rapid.IntRange(0, 3).Draw(t, "really") == 0 {
+			w.record = rapid.SampledFrom(w.backup).Draw(t, "record").clone()
+		}
+	},
+}
+
+// eventNames is sorted, so that a failing history can be played again.
+var eventNames = slices.Sorted(maps.Keys(events))
+
+func (w *world) draw(t *rapid.T) *facts {
+	return w.facts[rapid.SampledFrom(allVersions).Draw(t, "version")]
+}
+
+func drawAction(w *world, t *rapid.T) {
+	attempt := w.record.status.Attempt + int32(rapid.SampledFrom([]int{0, 0, 0, 0, 0, -1, 1}).Draw(t, "other attempt"))
+	verb := rapid.SampledFrom([]string{"promote", "promote", "promote-full", "abort", "retry", "pause", "resume", "rollback", "dance"}).Draw(t, "verb")
+	w.action = fmt.Sprintf("%s@%d", verb, attempt)
+	switch verb {
+	case VerbPromote:
+		step := int32(rapid.IntRange(0, 5).Draw(t, "step"))
+		if s := w.record.status.Step; s != nil && rapid.Bool().Draw(t, "the right step") {
+			step = s.Index
+		}
+		w.action += fmt.Sprintf("/%d", step)
+	case VerbRollback:
+		w.action += "/" + rapid.SampledFrom(allVersions).Draw(t, "version")
+	}
+}
+
+// seen gathers as the controller does.
+func (w *world) seen(st *v1alpha1.RolloutStatus) Seen {
+	s := Seen{AppID: appID, Program: w.program, HostApps: w.hostApps, Unservable: map[string]Hold{}, LastSequence: w.sequence}
+	if w.action != "" {
+		s.Action = &Action{Value: w.action, User: "oscar"}
+	}
+	for version, f := range w.facts {
+		if v := variant(version); f.withdrawn && !f.gone {
+			s.Unservable[v.Digest] = Hold{"Withdrawn", "version " + version + " was withdrawn"}
+		}
+	}
+	if st.Stable != nil {
+		s.StableHostApps = w.facts[st.Stable.Version].hostApps
+	}
+	if st.Sequence == 0 {
+		s.Adopt, s.LastDelivery = w.adopt, w.delivery
+		if w.adopt != nil {
+			s.StableHostApps = []string{"wallet"}
+		}
+	}
+	w.candidate(&s)
+	return s
+}
+
+func (w *world) candidate(s *Seen) {
+	version := strings.TrimPrefix(w.plan.VersionRef, "shop-")
+	f := w.facts[version]
+	switch {
+	case w.program == nil:
+		s.HostApps = nil
+		s.Missing = Hold{"MiniProgramMissing", "spec.miniProgramRef names nothing: create it"}
+	case f.gone:
+		s.Missing = Hold{"VersionMissing", "spec.versionRef names nothing: create it"}
+	default:
+		s.Candidate = &Candidate{Variant: variant(version), HostApps: f.hostApps}
+		if f.withdrawn {
+			s.Candidate.Problem = &Hold{"Withdrawn", "it was withdrawn: name another in spec.versionRef"}
+		} else if f.unapproved {
+			s.Candidate.Problem = &Hold{"NotApproved", "it waits for 1 approval: ask for reviews"}
+		}
+	}
+}
+
+// open tells, without the code under test, whether the gate lets the candidate through.
+func open(s Seen) bool {
+	return s.Candidate != nil && s.Candidate.Problem == nil && s.Program.Availability != v1alpha1.AvailabilitySuspended &&
+		slices.ContainsFunc(s.HostApps, func(h string) bool { return slices.Contains(s.Candidate.HostApps, h) })
+}
+
+// pass decides once, checks the move, and records it unless the pass is lost.
+func (w *world) pass(t *rapid.T) {
+	before := w.record.clone()
+	seen := w.seen(&before.status)
+	move := Decide(w.plan, before.status, seen, w.now)
+	after := before.clone()
+	after.status = stored(t, move.Status)
+
+	checkShare(t, before.status, after.status, move)
+	checkGate(t, &before, &after, seen)
+	checkAborts(t, w.plan, &before, &after)
+	checkNumbers(t, before.status, after.status, seen)
+	checkSequence(t, before.status, after.status, seen)
+	checkDocument(t, after.status, seen)
+	checkBounds(t, after.status)
+	w.checkRepeats(t, before.status, after.status, move)
+	w.checkWayOut(t, after.status, move)
+
+	if rapid.IntRange(0, 9).Draw(t, "the pass is lost") == 0 {
+		return
+	}
+	w.backup = append(w.backup, before)
+	w.record = after
+	w.sequence = max(w.sequence, after.status.Sequence)
+}
+
+// stored is the status as the API server gives it back.
+func stored(t *rapid.T, st v1alpha1.RolloutStatus) v1alpha1.RolloutStatus {
+	data, err := json.Marshal(st)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out v1alpha1.RolloutStatus
+	if err := json.Unmarshal(data, &out); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(st, out, cmpEmpty); diff != "" {
+		t.Fatalf("storing status changes it: %s", diff)
+	}
+	return out
+}
+
+func (r record) clone() record {
+	return record{status: *r.status.DeepCopy(), aborted: maps.Clone(r.aborted), admitted: maps.Clone(r.admitted)}
+}
+
+func digest(v *v1alpha1.Variant) string {
+	if v == nil {
+		return ""
+	}
+	return v.Digest
+}
+
+func checkShare(t *rapid.T, before, after v1alpha1.RolloutStatus, move Move) {
+	switch b, a := before.Target, after.Target; {
+	case b == nil:
+	case a == nil:
+		if move.Verb != TakeBack && move.Verb != Complete {
+			t.Fatalf("the target is gone by %s %s", move.Verb, move.Reason)
+		}
+	case a.Digest == b.Digest && a.Delivery == b.Delivery:
+		if after.BasisPoints < before.BasisPoints || after.PeakBasisPoints < before.PeakBasisPoints {
+			t.Fatalf("the share fell from %d to %d by %s %s", before.BasisPoints, after.BasisPoints, move.Verb, move.Reason)
+		}
+		if after.Document.Seed != before.Document.Seed || after.Document.By != before.Document.By {
+			t.Fatalf("the split changed from %+v to %+v under way", before.Document, after.Document)
+		}
+	case before.PeakBasisPoints > 0 && !slices.ContainsFunc(after.Recalls, func(r v1alpha1.Recall) bool {
+		return r.Digest == b.Digest && r.Seed == before.Document.Seed && r.By == before.Document.By && r.BasisPoints == before.PeakBasisPoints
+	}) && (after.Stable == nil || after.Stable.Delivery <= before.LastDelivery):
+		t.Fatalf("target %s gave way to %s and who had it is forgotten: %+v", b.Version, a.Version, after.Recalls)
+	}
+	if after.Target != nil && (after.BasisPoints < 0 || after.BasisPoints > 10000 || after.PeakBasisPoints < after.BasisPoints) {
+		t.Fatalf("share %d, peak %d", after.BasisPoints, after.PeakBasisPoints)
+	}
+}
+
+// checkGate lets nothing become target or stable, and no share grow, but through
+// the gate or out of what was let through before.
+func checkGate(t *rapid.T, before, after *record, seen Seen) {
+	b, a := before.status, after.status
+	named := ""
+	if open(seen) {
+		named = seen.Candidate.Variant.Digest
+		if digest(a.Target) == named || digest(a.Stable) == named {
+			after.admitted[named] = true
+		}
+	}
+	for what, v := range map[string]*v1alpha1.Variant{"target": a.Target, "stable": a.Stable} {
+		if v != nil && !after.admitted[v.Digest] && v.Digest != digest(seen.Adopt) {
+			t.Fatalf("%s %s was never let through the gate", what, v.Version)
+		}
+		if _, bad := seen.Unservable[digest(v)]; bad {
+			t.Fatalf("%s %s must not be served", what, v.Version)
+		}
+	}
+	grows := a.Target != nil && (digest(b.Target) != a.Target.Digest || a.BasisPoints > b.BasisPoints)
+	if grows && a.Target.Digest != named {
+		t.Fatalf("target %s grows from %d to %d although the gate is shut", a.Target.Version, b.BasisPoints, a.BasisPoints)
+	}
+	fromHistory := slices.ContainsFunc(b.Rollbacks, func(v v1alpha1.Variant) bool { return v.Digest == digest(a.Stable) })
+	adopted := seen.Adopt != nil && digest(a.Stable) == seen.Adopt.Digest
+	if adopted && a.Stable != nil {
+		after.admitted[a.Stable.Digest] = true
+	}
+	if digest(a.Stable) != digest(b.Stable) && a.Stable != nil && !fromHistory && !adopted && a.Stable.Digest != named {
+		t.Fatalf("stable goes from %s to %s although the gate is shut", digest(b.Stable), digest(a.Stable))
+	}
+}
+
+// checkAborts keeps out what was aborted until Git names another or somebody retries.
+func checkAborts(t *rapid.T, plan Plan, before, after *record) {
+	b, a := before.status, after.status
+	answer := a.LastAction
+	if answer != nil && b.LastAction != nil && answer.Value == b.LastAction.Value {
+		answer = nil
+	}
+	retried := answer != nil && strings.HasPrefix(answer.Value, VerbRetry) && answer.Result == resultDone
+	for digestAborted, ref := range before.aborted {
+		if ref != plan.VersionRef || retried {
+			delete(after.aborted, digestAborted)
+			continue
+		}
+		if digest(a.Target) == digestAborted || digest(a.Stable) == digestAborted && digest(b.Stable) != digestAborted {
+			t.Fatalf("%s was aborted and is out again by itself", digestAborted)
+		}
+	}
+	newest := len(a.History) - 1
+	if b.Target != nil && a.Target == nil && a.Outcome == v1alpha1.OutcomeAborted && newest >= 0 && b.Target.VersionRef == plan.VersionRef {
+		after.aborted[b.Target.Digest] = plan.VersionRef
+	}
+}
+
+func checkNumbers(t *rapid.T, before, after v1alpha1.RolloutStatus, seen Seen) {
+	last := max(before.LastDelivery, seen.LastDelivery)
+	if after.Sequence < before.Sequence || after.LastDelivery < last || after.Attempt < before.Attempt {
+		t.Fatalf("numbers fell: sequence %d → %d, delivery %d → %d, attempt %d → %d",
+			before.Sequence, after.Sequence, last, after.LastDelivery, before.Attempt, after.Attempt)
+	}
+	known := map[int64]bool{}
+	for _, st := range []*v1alpha1.RolloutStatus{&before} {
+		for _, v := range append(slices.Clone(st.Rollbacks), deref(st.Stable, st.Target, seen.Adopt)...) {
+			known[v.Delivery] = true
+		}
+	}
+	for _, v := range deref(after.Stable, after.Target) {
+		if v.Delivery > after.LastDelivery || !known[v.Delivery] && v.Delivery <= last {
+			t.Fatalf("%s has delivery number %d, the last was %d, is %d", v.Version, v.Delivery, last, after.LastDelivery)
+		}
+	}
+	for i, r := range after.Recalls {
+		if r.Delivery > after.LastDelivery || i > 0 && r.Delivery <= after.Recalls[i-1].Delivery || after.Stable != nil && r.Delivery < after.Stable.Delivery {
+			t.Fatalf("recall %d of %+v is out of order; stable %+v", i, after.Recalls, after.Stable)
+		}
+	}
+}
+
+func deref(list ...*v1alpha1.Variant) []v1alpha1.Variant {
+	var out []v1alpha1.Variant
+	for _, v := range list {
+		if v != nil {
+			out = append(out, *v)
+		}
+	}
+	return out
+}
+
+// checkSequence wants a new number for every new content, and for nothing else.
+func checkSequence(t *rapid.T, before, after v1alpha1.RolloutStatus, seen Seen) {
+	same := contentOf(t, before) == contentOf(t, after)
+	behind := seen.LastSequence > before.Sequence
+	switch risen := after.Sequence > before.Sequence; {
+	case after.Document == nil:
+	case risen && same && !behind:
+		t.Fatal("the sequence rose although the document says the same")
+	case !risen && !same:
+		t.Fatal("the document changed under the same sequence")
+	case after.Sequence < seen.LastSequence, behind && after.Sequence <= seen.LastSequence:
+		t.Fatalf("sequence %d is not above %d, which is out", after.Sequence, seen.LastSequence)
+	}
+}
+
+// contentOf is all that the document says but for numbers and times.
+func contentOf(t *rapid.T, st v1alpha1.RolloutStatus) string {
+	if st.Document == nil || st.Sequence == 0 {
+		return ""
+	}
+	st = *st.DeepCopy()
+	st.Sequence, st.Document.IssuedAt = 1, *stampAt(now)
+	return string(rendered(t, st))
+}
+
+// rendered is the document's bytes, which a host app can read.
+func rendered(t interface{ Fatalf(string, ...any) }, st v1alpha1.RolloutStatus) []byte {
+	doc, err := delivery.Render("shop-team", "shop", v1alpha1.ChannelRelease, &st)
+	if err != nil {
+		t.Fatalf("rendering: %v", err)
+	}
+	data, err := document.Marshal(doc)
+	if err != nil {
+		t.Fatalf("no host app could read the document: %v", err)
+	}
+	parsed, err := document.Parse(data)
+	if err != nil {
+		t.Fatalf("no host app could read the document: %v", err)
+	}
+	if diff := cmp.Diff(doc, parsed, cmpEmpty); diff != "" {
+		t.Fatalf("a host app reads something else: %s", diff)
+	}
+	return data
+}
+
+func checkDocument(t *rapid.T, st v1alpha1.RolloutStatus, seen Seen) {
+	if st.Document == nil {
+		if st.Sequence != 0 {
+			t.Fatal("the document is gone")
+		}
+		return
+	}
+	doc := new(document.Release)
+	if err := json.Unmarshal(rendered(t, st), doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc.Availability == document.Removed {
+		return
+	}
+	if seen.Program != nil && seen.Program.Availability == v1alpha1.AvailabilitySuspended && doc.Target != nil {
+		t.Fatal("a suspended program has a target")
+	}
+	for _, f := range st.History {
+		if f.Outcome != v1alpha1.OutcomeRolledBack || doc.Stable != nil {
+			continue
+		}
+		named := slices.ContainsFunc(doc.Recalls, func(r document.Recall) bool { return r.Digest == f.Digest })
+		if digest(st.Target) != f.Digest && !named && doc.Availability != document.Withdrawn && len(doc.Recalls) < 15 {
+			t.Fatalf("%s was withdrawn, nothing took its place, and it stays on devices", f.Version)
+		}
+	}
+}
+
+func checkBounds(t *rapid.T, st v1alpha1.RolloutStatus) {
+	if len(st.Recalls) > 20 || len(st.History) > 50 || len(st.Rollbacks) > 20 {
+		t.Fatalf("%d recalls, %d attempts, %d rollbacks", len(st.Recalls), len(st.History), len(st.Rollbacks))
+	}
+	if st.Outcome != "" && st.Target != nil {
+		t.Fatalf("outcome %s while %s is under way", st.Outcome, st.Target.Version)
+	}
+	if (st.Target == nil) != (st.Step == nil) || st.Target == nil && st.PausedReason != "" || (st.PausedReason == "") != (st.PausedSince == nil) {
+		t.Fatalf("target %+v, step %+v, paused %s since %v", st.Target, st.Step, st.PausedReason, st.PausedSince)
+	}
+}
+
+// checkRepeats wants the same answer again at the same time, and nothing to
+// change by itself before the time that the move names.
+func (w *world) checkRepeats(t *rapid.T, before, st v1alpha1.RolloutStatus, move Move) {
+	seen := w.seen(&st)
+	seen.LastSequence = max(w.sequence, st.Sequence)
+	if digest(before.Stable) != digest(st.Stable) || before.Sequence == 0 {
+		seen.StableHostApps = nil // where another, or an adopted, stable is approved is news
+	}
+	again := Decide(w.plan, st, seen, w.now)
+	if diff := cmp.Diff(st, again.Status, cmpEmpty); diff != "" {
+		t.Fatalf("asking again changes the record (-first +again): %s", diff)
+	}
+	wait := again.Recheck
+	if wait == 0 {
+		wait = 10 * 365 * 24 * time.Hour
+	}
+	if wait < time.Second || move.Recheck < 0 {
+		t.Fatalf("rechecks after %s, then after %s", move.Recheck, wait)
+	}
+	later := Decide(w.plan, st, seen, w.now.Add(wait-time.Second))
+	if diff := cmp.Diff(st, later.Status, cmpEmpty); diff != "" {
+		t.Fatalf("the record changes by itself within the %s that %s %s names (-now +then): %s", wait, again.Verb, again.Reason, diff)
+	}
+}
+
+// servedAnd tells that a host app that is served may get the candidate.
+func servedAnd(st v1alpha1.RolloutStatus, seen Seen) bool {
+	return st.Document != nil && slices.ContainsFunc(st.Document.HostApps, func(h string) bool {
+		return slices.Contains(seen.HostApps, h) && slices.Contains(seen.Candidate.HostApps, h)
+	})
+}
+
+var command = regexp.MustCompile(`\b(promote|promote-full|abort|retry|resume)@[0-9]+(/[0-9]+)?`)
+
+// checkWayOut wants every waiting move to say what somebody can do, and every
+// command that it names to work.
+func (w *world) checkWayOut(t *rapid.T, st v1alpha1.RolloutStatus, move Move) {
+	if move.Verb != Wait {
+		return
+	}
+	seen := w.seen(&st)
+	commands := command.FindAllString(move.Message, -1)
+	if !strings.Contains(move.Message, "spec.") && !strings.Contains(move.Message, "ask for") && len(commands) == 0 {
+		t.Fatalf("%s: %q names no way out", move.Reason, move.Message)
+	}
+	if !move.Waits {
+		t.Fatalf("%s: nobody is told that somebody has to act", move.Reason)
+	}
+	for _, c := range commands {
+		if strings.HasPrefix(c, VerbRetry) && (!open(seen) || !servedAnd(st, seen) || w.plan.Paused || seen.Candidate.Variant.Digest != st.Refused.Digest) {
+			continue // the message names another version as the other way
+		}
+		if st.LastAction != nil && st.LastAction.Value == c {
+			continue // it was answered before
+		}
+		if w.plan.Paused && strings.Contains(move.Message, "spec.state") {
+			continue // it works after spec.state was set
+		}
+		seen.Action = &Action{Value: c, User: "oscar"}
+		if got := Decide(w.plan, st, seen, w.now).Status.LastAction; got.Result != resultDone {
+			t.Fatalf("%s: %q names %s, which is answered %s: %s", move.Reason, move.Message, c, got.Result, got.Message)
+		}
+	}
+}
