@@ -44,8 +44,8 @@ func (w *world) try(ctx context.Context, user string, r request) (*unstructured.
 		return nil, fmt.Errorf("reading the body of a request: %w", err)
 	}
 	o.SetName(r.name)
-	switch {
-	case r.kind == "ConfigMap":
+	switch r.kind {
+	case "ConfigMap":
 		o.SetAPIVersion("v1")
 		if o.GetNamespace() == "" {
 			o.SetNamespace(published)

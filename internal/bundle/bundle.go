@@ -107,7 +107,7 @@ func Read(archive io.ReaderAt, size int64, want Expect, limits Limits) (*Bundle,
 	b := &Bundle{src: source{archive, size}, ArchiveBytes: size}
 	found := new(findings)
 	err := b.read(want, limits, found)
-	if cause, failed := asIOError(err); failed {
+	if cause := asIOError(err); cause != nil {
 		return nil, cause
 	}
 	if err == nil {
@@ -197,7 +197,7 @@ func (b *Bundle) digest(found *findings) error {
 // contentFinding turns damage in one file into its finding.
 func (b *Bundle) contentFinding(err error, found *findings) error {
 	var failed *fileError
-	if _, io := asIOError(err); io || !errors.As(err, &failed) {
+	if asIOError(err) != nil || !errors.As(err, &failed) {
 		return err
 	}
 	rule := ruleZipSize

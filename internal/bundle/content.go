@@ -119,7 +119,7 @@ func (f *fileReader) verdict() error {
 // damage keeps errors of the underlying reader and replaces flate's, which
 // speak of the implementation.
 func damage(err error) error {
-	if _, failed := asIOError(err); failed {
+	if asIOError(err) != nil {
 		return err
 	}
 	return errDeflate

@@ -114,10 +114,8 @@ func checkCollisions(entries []entry, found *findings) {
 	for i := range entries {
 		e := &entries[i]
 		path := strings.TrimSuffix(e.name, "/")
-		key := path
-		if isASCII(path) {
-			key = strings.ToLower(path)
-		} else {
+		key := strings.ToLower(path)
+		if !isASCII(path) {
 			key = norm.NFC.String(fold.String(norm.NFD.String(path)))
 		}
 		if other, ok := claim(seen, e, path, key); !ok {

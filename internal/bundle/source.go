@@ -38,11 +38,11 @@ func (s source) section(off, length int64) *io.SectionReader {
 	return io.NewSectionReader(s, off, length)
 }
 
-// asIOError returns the underlying reader's own error if err comes from it.
-func asIOError(err error) (error, bool) {
+// asIOError returns the underlying reader's own error if err comes from it, else nil.
+func asIOError(err error) error {
 	var failed ioError
 	if errors.As(err, &failed) {
-		return failed.err, true
+		return failed.err
 	}
-	return nil, false
+	return nil
 }

@@ -64,7 +64,7 @@ func readDirectory(src source, end endRecord, limits Limits, found *findings) ([
 		var e entry
 		used, err := readCentral(r, &e, found)
 		if err != nil {
-			if cause, failed := asIOError(err); failed {
+			if cause := asIOError(err); cause != nil {
 				return nil, cause
 			}
 			found.fail(ruleZipStructure, "", "record %d of the central directory is not readable; build or upload the archive again", n+1)

@@ -95,10 +95,10 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 }
 
 // readAll reads r, which must not hold more than max bytes.
-func readAll(r io.Reader, max int64) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, max+1))
-	if err == nil && int64(len(b)) > max {
-		err = errors.New("the answer is larger than " + strconv.FormatInt(max, 10) + " bytes")
+func readAll(r io.Reader, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = errors.New("the answer is larger than " + strconv.FormatInt(limit, 10) + " bytes")
 	}
 	return b, err
 }

@@ -147,7 +147,7 @@ var errTooLarge = errors.New("larger than the limit")
 
 // spool streams body into a file of its own and computes its digest on the way.
 // At most max bytes are written; a longer body is errTooLarge.
-func spool(dir string, body io.Reader, max int64, origin string) (_ *Fetched, err error) {
+func spool(dir string, body io.Reader, limit int64, origin string) (_ *Fetched, err error) {
 	file, err := os.CreateTemp(dir, "bundle-*")
 	if err != nil {
 		return nil, fmt.Errorf("making a file for the bundle: %w", err)
@@ -163,11 +163,11 @@ func spool(dir string, body io.Reader, max int64, origin string) (_ *Fetched, er
 		return nil, fmt.Errorf("unlinking the file for the bundle: %w", err)
 	}
 	hash := sha256.New()
-	n, err := io.Copy(io.MultiWriter(file, hash), io.LimitReader(body, max+1))
+	n, err := io.Copy(io.MultiWriter(file, hash), io.LimitReader(body, limit+1))
 	if err != nil {
 		return nil, err
 	}
-	if n > max {
+	if n > limit {
 		return nil, errTooLarge
 	}
 	return &Fetched{

@@ -158,6 +158,7 @@ func refused(doc *document.Release, req *Request) string {
 		if doc.Tombstone != nil && doc.Tombstone.Installed == document.Remove {
 			return ReasonRemoved
 		}
+	case document.Listed, document.Hidden:
 	}
 	if req.Blocked {
 		return ReasonHostBlocked

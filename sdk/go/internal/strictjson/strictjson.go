@@ -164,7 +164,11 @@ func mismatch(token json.Token, t reflect.Type) string {
 		if !ok {
 			return "must be a string"
 		}
-		if err := reflect.New(t).Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
+		reader, ok := reflect.New(t).Interface().(encoding.TextUnmarshaler)
+		if !ok {
+			return "" // cannot be: its type was just asked
+		}
+		if err := reader.UnmarshalText([]byte(text)); err != nil {
 			return err.Error()
 		}
 		return ""
@@ -209,7 +213,9 @@ func fieldsOf(t reflect.Type) fields {
 		return fields{}
 	}
 	if cached, ok := fieldCache.Load(t); ok {
-		return cached.(fields)
+		if f, ok := cached.(fields); ok {
+			return f
+		}
 	}
 	f := fields{types: map[string]reflect.Type{}, folded: map[string]string{}}
 	for field := range t.Fields() {
