@@ -36,13 +36,11 @@ func (s *stack) build(ctx context.Context, f *figures) error {
 // tellOfLongBuild keeps a person company while the first build compiles all
 // dependencies.
 func (s *stack) tellOfLongBuild(began time.Time, done <-chan struct{}) {
-	ticker := time.NewTicker(10 * time.Second)
-	defer ticker.Stop()
-	for {
+	for pause := 10 * time.Second; ; pause += 10 * time.Second {
 		select {
 		case <-done:
 			return
-		case <-ticker.C:
+		case <-time.After(pause):
 			s.out.say("compiling for %s (a few minutes the first time, seconds from then on)", time.Since(began).Round(time.Second))
 		}
 	}

@@ -64,7 +64,8 @@ func status(o options) int {
 	defer cancel()
 	go endWithParent(ctx, cancel)
 	err := run(ctx, o)
-	if err != nil && !(errors.Is(err, context.Canceled) && ctx.Err() != nil) {
+	interrupted := ctx.Err() != nil && errors.Is(err, context.Canceled)
+	if err != nil && !interrupted {
 		fmt.Fprintln(os.Stderr, "\ndemo:", err)
 		return 1
 	}
@@ -106,6 +107,8 @@ type demo struct {
 	chaos   *chaos
 	// versions are those that were handed in, by the name of their object.
 	versions versionSet
+	// rows are the observations so far.
+	rows []row
 }
 
 func run(ctx context.Context, o options) (err error) {

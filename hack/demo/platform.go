@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -11,7 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
@@ -58,15 +59,12 @@ func (s *stack) applyPlatform(ctx context.Context) (string, error) {
 func (s *stack) copyKeys(ctx context.Context) error {
 	var keys corev1.ConfigMap
 	name := client.ObjectKey{Namespace: systemNamespace, Name: trustedKeys}
-	err := until(ctx, "the manager to write ConfigMap "+name.String(), time.Minute, s.tails(), func(ctx context.Context) (string, error) {
+	err := until(ctx, "the manager to write ConfigMap "+name.String(), time.Minute, s.tails(), func(ctx context.Context) error {
 		err := s.client.Get(ctx, name, &keys)
 		if err == nil && len(keys.Data) == 0 {
-			return "it is empty", nil
+			return errors.New("it is empty")
 		}
-		if apierrors.IsNotFound(err) {
-			return "it is not there", nil
-		}
-		return "", err
+		return err
 	})
 	if err != nil {
 		return err
@@ -123,6 +121,9 @@ func (s *stack) clean(ctx context.Context) (string, error) {
 			}
 		}
 	}
+	if err := s.cleanRegistry(ctx); err != nil {
+		return "", err
+	}
 	if err := os.RemoveAll(s.serviceState()); err != nil {
 		return "", fmt.Errorf("removing what the manifest service kept: %w", err)
 	}
@@ -134,17 +135,17 @@ func (s *stack) clean(ctx context.Context) (string, error) {
 
 func (s *stack) removeAll(ctx context.Context, one client.Object, list client.ObjectList, namespace string) error {
 	what := fmt.Sprintf("%T in namespace %s to go", one, namespace)
-	return until(ctx, what, time.Minute, s.tails(), func(ctx context.Context) (string, error) {
+	return until(ctx, what, time.Minute, s.tails(), func(ctx context.Context) error {
 		// Again each time: the manager may create a Review until its version is gone.
 		if err := s.client.DeleteAllOf(ctx, one, client.InNamespace(namespace)); err != nil {
-			return "", err
+			return err
 		}
-		if err := s.client.List(ctx, list, client.InNamespace(namespace), client.Limit(1)); err != nil {
-			return "", err
+		if err := s.client.List(ctx, list, client.InNamespace(namespace)); err != nil {
+			return err
 		}
-		if n := listLength(list); n > 0 {
-			return fmt.Sprintf("%d are left", n), nil
+		if n := meta.LenList(list); n > 0 {
+			return fmt.Errorf("%d are left", n)
 		}
-		return "", nil
+		return nil
 	})
 }

@@ -62,8 +62,10 @@ type ports struct {
 	ManagerMetrics int `json:"managerMetrics"`
 }
 
-func (s *stack) path(names ...string) string { return filepath.Join(append([]string{s.dir}, names...)...) }
-func (s *stack) logs() string                { return s.path("logs") }
+func (s *stack) path(names ...string) string {
+	return filepath.Join(append([]string{s.dir}, names...)...)
+}
+func (s *stack) logs() string { return s.path("logs") }
 
 // short names a path as seen from the root.
 func (s *stack) short(path string) string {
@@ -143,17 +145,20 @@ func (s *stack) install(ctx context.Context) (string, error) {
 	if err := controlplane.Apply(ctx, s.cp.Admin(), filepath.Join(s.root, "config", "install")); err != nil {
 		return "", err
 	}
-	err := until(ctx, "the kinds of miniprogram.dev to be served", time.Minute, s.tails(), func(ctx context.Context) (string, error) {
+	err := until(ctx, "the kinds of miniprogram.dev to be served", time.Minute, s.tails(), func(ctx context.Context) error {
 		for _, list := range []client.ObjectList{
 			&v1alpha1.MiniProgramList{}, &v1alpha1.MiniProgramVersionList{}, &v1alpha1.ReviewList{},
 			&v1alpha1.RolloutList{}, &v1alpha1.ReviewPolicyList{}, &v1alpha1.HostAppList{},
 		} {
 			if err := s.client.List(ctx, list); err != nil {
-				return err.Error(), nil
+				return err
 			}
 		}
-		return "", nil
+		return nil
 	})
+	if err == nil {
+		err = s.awaitAdmission(ctx)
+	}
 	return "installed config/install: namespaces, kinds, RBAC, admission (as the installer, system:masters)", err
 }
 
@@ -196,8 +201,8 @@ func (s *stack) startManager(ctx context.Context) (string, error) {
 }
 
 func (s *stack) awaitManager(ctx context.Context) error {
-	return until(ctx, "the manager to be ready", time.Minute, s.tails(), func(ctx context.Context) (string, error) {
-		return notOK(ctx, "http://"+loopback(s.ports.ManagerProbes)+"/readyz"), nil
+	return until(ctx, "the manager to be ready", time.Minute, s.tails(), func(ctx context.Context) error {
+		return isOK(ctx, "http://"+loopback(s.ports.ManagerProbes)+"/readyz")
 	})
 }
 
@@ -222,8 +227,8 @@ func (s *stack) startService(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	err = until(ctx, "the manifest service to be ready", time.Minute, s.tails(), func(ctx context.Context) (string, error) {
-		return notOK(ctx, "http://"+loopback(s.ports.ServicePrivate)+"/readyz"), nil
+	err = until(ctx, "the manifest service to be ready", time.Minute, s.tails(), func(ctx context.Context) error {
+		return isOK(ctx, "http://"+loopback(s.ports.ServicePrivate)+"/readyz")
 	})
 	return fmt.Sprintf("manifest service: acts as %s/%s, answers host apps at %s", systemNamespace, serviceAccount, s.url), err
 }
@@ -238,6 +243,9 @@ func (s *stack) stopAll() error {
 		if part != nil {
 			errs = append(errs, part.stop())
 		}
+	}
+	if s.client != nil {
+		errs = append(errs, s.forgetPoliciesWithParameters())
 	}
 	if s.registry != nil {
 		errs = append(errs, s.registry.Stop())

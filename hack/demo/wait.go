@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,35 +20,29 @@ import (
 // pollEvery is how often what is waited for is asked.
 const pollEvery = 20 * time.Millisecond
 
-// until asks until nothing is missing. Its error says what was waited for, what
-// was missing at the end, and what the logs end with. An error of the question
-// ends the waiting.
-func until(ctx context.Context, what string, within time.Duration, logs func() string, ask func(context.Context) (missing string, err error)) error {
+// until asks until the answer is nil. Its error says what was waited for, what
+// was missing at the end, and what the logs end with.
+func until(ctx context.Context, what string, within time.Duration, logs func() string, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
-	last := "nothing was asked yet"
+	last := errors.New("nothing was asked yet")
 	for {
-		missing, err := ask(ctx)
-		if err != nil && ctx.Err() == nil {
-			return fmt.Errorf("waiting for %s: %w", what, err)
-		}
+		err := ask(ctx)
 		if err == nil {
-			if missing == "" {
-				return nil
-			}
-			if ctx.Err() == nil {
-				last = missing
-			}
+			return nil
+		}
+		if ctx.Err() == nil { // else it only says that the time is up
+			last = err
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			if cause := context.Cause(ctx); cause == context.Canceled {
-				return fmt.Errorf("waiting for %s: %w", what, cause)
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return fmt.Errorf("waiting for %s: %w", what, ctx.Err())
 			}
-			return fmt.Errorf("waiting for %s: not within %s: %s%s", what, within, last, logs())
+			return fmt.Errorf("waiting for %s: not within %s: %w%s", what, within, last, logs())
 		}
 	}
 }
@@ -64,15 +59,14 @@ func (d *demo) patience() time.Duration {
 // awaitRollout waits until the Rollout is as wanted: missing says what is not.
 func (d *demo) awaitRollout(ctx context.Context, key types.NamespacedName, what string, missing func(*v1alpha1.Rollout) string) (*v1alpha1.Rollout, error) {
 	ro := &v1alpha1.Rollout{}
-	err := until(ctx, fmt.Sprintf("Rollout %s: %s", key, what), d.patience(), d.tails(), func(ctx context.Context) (string, error) {
+	err := until(ctx, fmt.Sprintf("Rollout %s: %s", key, what), d.patience(), d.tails(), func(ctx context.Context) error {
 		if err := d.client.Get(ctx, key, ro); err != nil {
-			return err.Error(), nil
+			return err
 		}
-		text := missing(ro)
-		if text != "" {
-			text = fmt.Sprintf("%s; its status: %q at %s, sequence %d;%s", text, ro.Status.Summary, ro.Status.Percent, ro.Status.Sequence, describe(ro.Status.Conditions))
+		if text := missing(ro); text != "" {
+			return fmt.Errorf("%s; its status: %q at %s, sequence %d;%s", text, ro.Status.Summary, ro.Status.Percent, ro.Status.Sequence, describe(ro.Status.Conditions))
 		}
-		return text, nil
+		return nil
 	})
 	return ro, err
 }
@@ -80,15 +74,14 @@ func (d *demo) awaitRollout(ctx context.Context, key types.NamespacedName, what 
 // awaitVersion waits until the MiniProgramVersion is as wanted.
 func (d *demo) awaitVersion(ctx context.Context, key types.NamespacedName, what string, missing func(*v1alpha1.MiniProgramVersion) string) (*v1alpha1.MiniProgramVersion, error) {
 	v := &v1alpha1.MiniProgramVersion{}
-	err := until(ctx, fmt.Sprintf("MiniProgramVersion %s: %s", key, what), d.patience(), d.tails(), func(ctx context.Context) (string, error) {
+	err := until(ctx, fmt.Sprintf("MiniProgramVersion %s: %s", key, what), d.patience(), d.tails(), func(ctx context.Context) error {
 		if err := d.client.Get(ctx, key, v); err != nil {
-			return err.Error(), nil
+			return err
 		}
-		text := missing(v)
-		if text != "" {
-			text = fmt.Sprintf("%s; its status: %q;%s", text, v.Status.Summary, describe(v.Status.Conditions))
+		if text := missing(v); text != "" {
+			return fmt.Errorf("%s; its status: %q;%s", text, v.Status.Summary, describe(v.Status.Conditions))
 		}
-		return text, nil
+		return nil
 	})
 	return v, err
 }
@@ -111,25 +104,25 @@ func isTrue(o client.Object, conditions []metav1.Condition, kind string) bool {
 	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == o.GetGeneration()
 }
 
-// notOK says what is wrong with the answer at a URL; nothing: it is 200.
-func notOK(ctx context.Context, url string) string {
+// isOK returns an error unless the answer at a URL is 200.
+func isOK(ctx context.Context, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err.Error()
+		return err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err.Error()
+		return err
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, 512))
 	if closed := response.Body.Close(); err == nil {
 		err = closed
 	}
 	if err != nil {
-		return err.Error()
+		return err
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Sprintf("%s answers %s: %s", url, response.Status, body)
+		return fmt.Errorf("%s answers %s: %s", url, response.Status, body)
 	}
-	return ""
+	return nil
 }
