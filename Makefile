@@ -25,7 +25,7 @@ help: ## List the targets.
 
 .PHONY: demo
 demo: controlplane registries ## Run everything on this machine and play the main job. CHECK=1: compare and exit.
-	@go run ./hack/demo $(if $(CHECK),-check) $(DEMO_ARGS)
+	@go build -o $(BIN)/demo ./hack/demo && exec $(BIN)/demo $(if $(CHECK),-check) $(DEMO_ARGS)
 
 .PHONY: demo-clean
 demo-clean: ## Remove the state of the demo.
@@ -59,6 +59,12 @@ lint: $(BIN)/golangci-lint ## Run the linters.
 verify: $(BIN)/golangci-lint ## Check formatting, vet, generated files, modules, shell scripts and lint.
 	@bash hack/verify.sh $(MODULES)
 	@$(MAKE) --no-print-directory lint
+
+.PHONY: readme
+readme: controlplane registries ## Play the checked demo and render its transcript and figures into README.md.
+	@go build -o $(BIN)/demo ./hack/demo && $(BIN)/demo -check | tee docs/demo/transcript.txt
+	@cp .demo/figures.json docs/demo/figures.json
+	@go run ./hack/readme
 
 .PHONY: mutants
 mutants: controlplane registries ## Break the code in known ways and require that its tests notice. ARGS: names.

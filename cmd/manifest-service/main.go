@@ -62,7 +62,7 @@ func parse(arguments []string) (*flags, error) {
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "PEM `file` with the certificate for -addr; unset: plain HTTP")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "PEM `file` with its key")
 	fs.StringVar(&f.registry.Host, "registry", "", "`host` of the registry, such as registry.example.com:5000")
-	fs.StringVar(&f.registry.Prefix, "registry-prefix", "", "`path` before the repositories that published ConfigMaps name; these are whole as the manager writes them")
+	fs.StringVar(&f.registry.Prefix, "registry-prefix", "", "`path` before the repositories that published ConfigMaps name: the manager's flag of the same name")
 	fs.BoolVar(&f.registry.PlainHTTP, "registry-plain-http", false, "speak HTTP to the registry")
 	fs.StringVar(&f.registry.DockerConfig, "registry-credentials", "", "`file` in the form of a dockerconfigjson Secret; unset: none")
 	fs.DurationVar(&f.shutdownDelay, "shutdown-delay", 5*time.Second, "how long to go on serving, not ready, after SIGTERM")

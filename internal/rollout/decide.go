@@ -42,6 +42,8 @@ type Seen struct {
 	StableHostApps []string
 	// Poll intervals of the host apps, in seconds: the least of each.
 	PollRest, PollBusy int32
+	// Unpublished says that what was recorded is not out yet: no pause counts before it is.
+	Unpublished bool
 	// Action that is asked for; nil: none.
 	Action *Action
 	// LastSequence and LastDelivery are the highest numbers known outside the record: the

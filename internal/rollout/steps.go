@@ -129,6 +129,11 @@ func (d *decider) wouldFall() string {
 // passPause tells whether the pause is over. If not, it says what is waited for.
 func (d *decider) passPause(p Pause) bool {
 	version, share, index := d.st.Target.Version, delivery.Percent(d.st.BasisPoints), d.st.Step.Index
+	if d.seen.Unpublished && (p.Wait > 0 || p.Timeout > 0) {
+		d.say(Advance, "Publishing", fmt.Sprintf("%s goes out at %s", version, share))
+		d.recheckAfter(time.Second)
+		return false
+	}
 	began := d.now
 	if d.st.Step.Began != nil {
 		began = d.st.Step.Began.Time
@@ -166,6 +171,20 @@ func (d *decider) passPause(p Pause) bool {
 		d.move.Waits = true
 	}
 	return false
+}
+
+// CountFrom makes the step that was recorded together with a document begin when
+// that document was out: a pause is time with users, and whatever kept the
+// document from them, a crash or a registry, is none of it. The time is
+// rounded up, for status keeps whole seconds and no pause may be shortened.
+func CountFrom(st *v1alpha1.RolloutStatus, out time.Time) {
+	if st.Step == nil || st.Step.Began == nil || st.Document == nil || !st.Step.Began.Equal(&st.Document.IssuedAt) {
+		return // the step did not begin with this document
+	}
+	began := metav1.NewTime(out.Add(time.Second - 1).UTC().Truncate(time.Second))
+	if st.Step.Began.Before(&began) {
+		st.Step.Began = &began
+	}
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
