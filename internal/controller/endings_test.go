@@ -167,10 +167,10 @@ func TestAnotherGroupCannotClaimATakenAppID(t *testing.T) {
 
 func TestNothingIsWrittenWhileNothingHappens(t *testing.T) {
 	g := newGroup(t, "quality")
-	ro := g.stableAt(t, "1.0.0")
+	g.stableAt(t, "1.0.0")
 	var v v1alpha1.MiniProgramVersion
 	g.must(t, g.admin.Get(ctx(t), key(g.ns, "app-1.0.0"), &v))
-	ro = g.awaitRollout(t, "app", "it is ready", func(ro *v1alpha1.Rollout) bool {
+	ro := g.awaitRollout(t, "app", "it is ready", func(ro *v1alpha1.Rollout) bool {
 		return strings.HasPrefix(condition(ro.Status.Conditions, v1alpha1.ConditionReady), "True")
 	})
 	// Wake every reconciler with what changes nothing for these objects, and wait until it was seen.

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -17,22 +18,26 @@ import (
 )
 
 // decisionPolicy is the ValidatingAdmissionPolicy that keeps others from
-// deciding; policyPrefix begins the names of all about Reviews, of which any may
-// answer first.
+// deciding. No other of ours has an objection to the decided probe.
+const decisionPolicy = "miniprogram-review-decisions"
+
+// proofInterval is the time between two proofs; proofGrace is how long one is
+// good while the next cannot be made.
 const (
-	decisionPolicy = "miniprogram-review-decisions"
-	policyPrefix   = "miniprogram-review-"
+	proofInterval = time.Minute
+	proofGrace    = 5 * time.Minute
 )
 
-// proofInterval is the time between two proofs.
-const proofInterval = time.Minute
+// errUnguarded says that a proof was made and failed: decisions are not guarded.
+var errUnguarded = errors.New("decisions are not guarded")
 
 // Enforcement proves that admission keeps everybody without the right from
 // deciding a Review: the API server must take a pending Review, and refuse the
 // same one decided in the name of our policy. Both are dry runs.
 //
 // Without a proof the gate is shut: an approval means nothing where anybody
-// could have written it.
+// could have written it. A proof that cannot be made, as while the API server
+// starts, leaves a recent one in force; one that fails shuts the gate at once.
 type Enforcement struct {
 	Client    client.Client
 	Namespace string
@@ -40,6 +45,7 @@ type Enforcement struct {
 	mu     sync.RWMutex
 	wake   []chan event.GenericEvent
 	proven bool
+	last   time.Time // the last proof that was made
 	why    string
 	known  chan struct{}
 	once   sync.Once
@@ -82,7 +88,7 @@ func (e *Enforcement) Start(ctx context.Context) error {
 		if isOver(ctx) {
 			return nil
 		}
-		if e.record(err) {
+		if e.record(err, time.Now()) {
 			if err != nil {
 				log.Error(err, "the gate is shut: approvals are not guarded")
 			} else {
@@ -107,8 +113,14 @@ func isOver(ctx context.Context) bool { return ctx.Err() != nil }
 // NeedLeaderElection is false: a standby that takes over has its proof.
 func (e *Enforcement) NeedLeaderElection() bool { return false }
 
-func (e *Enforcement) record(err error) (changed bool) {
+func (e *Enforcement) record(err error, now time.Time) (changed bool) {
 	e.mu.Lock()
+	if err == nil {
+		e.last = now
+	} else if e.proven && !errors.Is(err, errUnguarded) && now.Sub(e.last) < proofGrace {
+		e.mu.Unlock()
+		return false
+	}
 	changed = e.proven != (err == nil)
 	e.proven, e.why = err == nil, ""
 	if err != nil {
@@ -152,7 +164,9 @@ func (e *Enforcement) prove(ctx context.Context) error {
 	err := e.Client.Create(ctx, decided, client.DryRunAll)
 	switch {
 	case err == nil:
-		return fmt.Errorf("a Review could be decided by the manager itself: apply config/admission, whose ValidatingAdmissionPolicy %s keeps others from deciding", decisionPolicy)
+		return fmt.Errorf("%w: the manager itself could decide a Review; apply config/admission, whose ValidatingAdmissionPolicy %s keeps others from deciding", errUnguarded, decisionPolicy)
+	case !refusedByPolicy(err) && (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)):
+		return fmt.Errorf("%w: a decided Review was refused, but not by ValidatingAdmissionPolicy %s; apply config/admission: %w", errUnguarded, decisionPolicy, err)
 	case !refusedByPolicy(err):
 		return fmt.Errorf("a dry run of a decided Review was not refused by ValidatingAdmissionPolicy %s (apply config/admission): %w", decisionPolicy, err)
 	}
@@ -160,7 +174,7 @@ func (e *Enforcement) prove(ctx context.Context) error {
 }
 
 func refusedByPolicy(err error) bool {
-	return (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) && strings.Contains(err.Error(), policyPrefix)
+	return (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) && strings.Contains(err.Error(), "'"+decisionPolicy+"'")
 }
 
 func (e *Enforcement) probe(decision string) *v1alpha1.Review {

@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -44,11 +43,14 @@ func (r *HostAppReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		{Name: "count programs", Run: r.countPrograms},
 		{Name: "show keys", Run: r.showKeys},
 	})
+	if overtaken(err) {
+		return tryAgain, nil
+	}
 	st := &s.host.Status
 	st.ObservedGeneration = s.host.Generation
 	st.Conditions = task.Conditions(st.Conditions, s.host.Generation, err, r.now(), "the manifest service answers this host app")
 	if perr := r.updateStatus(ctx, before, s.host, before.Status, s.host.Status); perr != nil {
-		return ctrl.Result{}, ignoreGone(perr)
+		return unwritten(perr)
 	}
 	return task.Result(err)
 }
@@ -88,13 +90,22 @@ func (r *HostAppReconciler) publish(ctx context.Context, s *hostScope) error {
 // manifest service makes of that is its own affair: absence removes nothing
 // from a device.
 func (r *HostAppReconciler) withdraw(ctx context.Context, name string) error {
-	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: r.PublicationNamespace, Name: delivery.HostAppConfigMap(name)}}
-	return client.IgnoreNotFound(r.Client.Delete(ctx, cm))
+	// Programs may name host apps that never were: only what is there is deleted.
+	cm, err := r.findPublished(ctx, delivery.HostAppConfigMap(name))
+	if err != nil || cm == nil || cm.Labels[delivery.DocumentLabel] != delivery.KindHostApp {
+		return err
+	}
+	seen := client.Preconditions{UID: &cm.UID, ResourceVersion: &cm.ResourceVersion}
+	return client.IgnoreNotFound(r.Client.Delete(ctx, cm, seen))
 }
 
 func (r *HostAppReconciler) countPrograms(ctx context.Context, s *hostScope) error {
+	if _, err := metav1.LabelSelectorAsSelector(s.host.Spec.NamespaceSelector); err != nil {
+		return selectorInvalid(s.host, err) // also while no program names it
+	}
 	var programs v1alpha1.MiniProgramList
-	if err := r.Client.List(ctx, &programs); err != nil {
+	// Read only, and for every change of a program: not worth a copy of all.
+	if err := r.Client.List(ctx, &programs, client.UnsafeDisableDeepCopy); err != nil {
 		return err
 	}
 	n := int32(0)
@@ -105,7 +116,7 @@ func (r *HostAppReconciler) countPrograms(ctx context.Context, s *hostScope) err
 		}
 		takes, err := r.hostTakes(ctx, s.host, p.Namespace)
 		if err != nil {
-			return task.Stall("SelectorInvalid", err)
+			return err
 		}
 		if takes {
 			n++
@@ -123,13 +134,17 @@ func (s *Shared) hostTakes(ctx context.Context, h *v1alpha1.HostApp, namespace s
 	}
 	selector, err := metav1.LabelSelectorAsSelector(h.Spec.NamespaceSelector)
 	if err != nil {
-		return false, fmt.Errorf("HostApp %s: spec.namespaceSelector: %w", h.Name, err)
+		return false, selectorInvalid(h, err)
 	}
 	var ns corev1.Namespace
 	if err := s.Client.Get(ctx, client.ObjectKey{Name: namespace}, &ns); err != nil {
-		return false, err
+		return false, fmt.Errorf("reading namespace %s: %w", namespace, err)
 	}
 	return selector.Matches(labels.Set(ns.Labels)), nil
+}
+
+func selectorInvalid(h *v1alpha1.HostApp, err error) error {
+	return task.Stall("SelectorInvalid", fmt.Errorf("HostApp %s: spec.namespaceSelector cannot be read: %w: ask the platform's administrators to correct it", h.Name, err))
 }
 
 func (r *HostAppReconciler) showKeys(ctx context.Context, s *hostScope) error {
@@ -148,7 +163,8 @@ func (r *HostAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("hostapp").
 		For(&v1alpha1.HostApp{}).
-		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(hostsOfProgram)).
+		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(hostsOfProgram), specChanged).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.choosers), labelsChanged).
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.hostOfConfigMap)).
 		Complete(r)
 }
@@ -165,25 +181,30 @@ func hostsOfProgram(_ context.Context, o client.Object) []reconcile.Request {
 	return out
 }
 
+// choosers wakes the host apps that choose namespaces by their labels.
+func (r *HostAppReconciler) choosers(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.hosts(ctx, func(h *v1alpha1.HostApp) bool { return h.Spec.NamespaceSelector != nil })
+}
+
 // hostOfConfigMap wakes the host app whose published configuration was touched.
 func (r *HostAppReconciler) hostOfConfigMap(ctx context.Context, o client.Object) []reconcile.Request {
 	if !strings.HasSuffix(o.GetName(), ".hostapp") {
 		return nil
 	}
+	return r.hosts(ctx, func(h *v1alpha1.HostApp) bool { return delivery.HostAppConfigMap(h.Name) == o.GetName() })
+}
+
+func (r *HostAppReconciler) hosts(ctx context.Context, want func(*v1alpha1.HostApp) bool) []reconcile.Request {
 	var hosts v1alpha1.HostAppList
 	if err := r.Client.List(ctx, &hosts); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing host apps to wake")
 		return nil
 	}
-	found := map[string]bool{}
-	for _, h := range hosts.Items {
-		if delivery.HostAppConfigMap(h.Name) == o.GetName() {
-			found[h.Name] = true
-		}
-	}
 	var out []reconcile.Request
-	for name := range maps.Keys(found) {
-		out = append(out, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
+	for i := range hosts.Items {
+		if want(&hosts.Items[i]) {
+			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&hosts.Items[i])})
+		}
 	}
 	return out
 }

@@ -1,17 +1,20 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/gate"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/policy"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
 // indexVersionRef finds the Reviews of a version in the cache.
@@ -39,44 +42,100 @@ func (s *Shared) coveringPolicies(ctx context.Context, program *v1alpha1.MiniPro
 		p := &all.Items[i]
 		selected, err := policy.Selects(p, namespace.Labels, program.Spec.HostApps)
 		if err != nil {
-			return nil, fmt.Errorf("ReviewPolicy %s: spec.namespaceSelector: %w", p.Name, err)
+			// Whatever it might cover is held back, until its watch tells of a change.
+			return nil, task.Stall("PolicyInvalid", fmt.Errorf("%w: ask the platform's administrators to correct it", err))
 		}
 		if selected && p.DeletionTimestamp.IsZero() {
 			covering = append(covering, *p)
 		}
 	}
-	slices.SortFunc(covering, func(a, b v1alpha1.ReviewPolicy) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(covering, func(a, b v1alpha1.ReviewPolicy) int { return cmp.Compare(a.Name, b.Name) })
 	return covering, nil
 }
 
-// judge asks the gate about the version's artifact. It reads only the cache.
-func (s *Shared) judge(ctx context.Context, v *v1alpha1.MiniProgramVersion, program *v1alpha1.MiniProgram, now time.Time) (*judgment, error) {
-	covering, err := s.coveringPolicies(ctx, program)
-	if err != nil {
-		return nil, err
-	}
+// reviewsOf returns the Reviews of a version, by name.
+func (s *Shared) reviewsOf(ctx context.Context, v *v1alpha1.MiniProgramVersion) ([]v1alpha1.Review, error) {
 	var reviews v1alpha1.ReviewList
 	if err := s.Client.List(ctx, &reviews, client.InNamespace(v.Namespace), client.MatchingFields{indexVersionRef: v.Name}); err != nil {
 		return nil, fmt.Errorf("listing Reviews: %w", err)
 	}
-	j := &judgment{policies: covering, reviews: reviews.Items}
-	rules, covered, none := gate.Rules(covering, program.Spec.HostApps)
-	j.verdict = gate.Judge(gate.Question{
-		MiniProgram: program.Name, VersionRef: v.Name, Digest: v.Status.Artifact.Digest,
-		Author: v.Spec.SubmittedBy, HostApps: program.Spec.HostApps,
-		Rules: rules, Covered: covered, NoApprovalNeeded: none,
-		Rejections: program.Status.Rejections, Decisions: v.Status.Decisions,
-	}, gateReviews(v, reviews.Items), now)
+	slices.SortFunc(reviews.Items, func(a, b v1alpha1.Review) int { return cmp.Compare(a.Name, b.Name) })
+	return reviews.Items, nil
+}
+
+// judge asks the gate about the version's artifact, for some of the program's
+// host apps. It reads only the cache.
+func (s *Shared) judge(ctx context.Context, v *v1alpha1.MiniProgramVersion, program *v1alpha1.MiniProgram, hostApps []string, now time.Time) (*judgment, error) {
+	covering, err := s.coveringPolicies(ctx, program)
+	if err != nil {
+		return nil, err
+	}
+	reviews, err := s.reviewsOf(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	j := &judgment{policies: covering, reviews: reviews}
+	q := question(v, program)
+	q.HostApps = hostApps
+	q.Rules, q.Covered, q.NoApprovalNeeded = gate.Rules(covering, program.Spec.HostApps)
+	j.verdict = gate.Judge(q, gateReviews(v, reviews), now)
 	if why := s.Enforcement.Shut(); why != "" {
 		j.verdict.Approved, j.verdict.ApprovedHostApps = false, nil
 		j.verdict.Reason, j.verdict.Message = "ApprovalPolicyNotEnforced", why
 	}
 	return j, nil
+}
+
+func question(v *v1alpha1.MiniProgramVersion, program *v1alpha1.MiniProgram) gate.Question {
+	return gate.Question{
+		MiniProgram: program.Name, VersionRef: v.Name, Digest: v.Status.Artifact.Digest, Author: v.Spec.SubmittedBy,
+		Rejections: program.Status.Rejections, Decisions: v.Status.Decisions,
+	}
+}
+
+// findVeto returns a veto of the version's artifact that holds for one of the
+// host apps, or nil. It asks no policy, so that none can stand in its way.
+func (s *Shared) findVeto(ctx context.Context, v *v1alpha1.MiniProgramVersion, program *v1alpha1.MiniProgram, hostApps []string, now time.Time) (*gate.Rejection, error) {
+	reviews, err := s.reviewsOf(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	for _, veto := range gate.Judge(question(v, program), gateReviews(v, reviews), now).Vetoes {
+		if veto.HostApp == "" || slices.Contains(hostApps, veto.HostApp) {
+			return &veto, nil
+		}
+	}
+	return nil, nil
+}
+
+// checkContent holds what a version contains and declares against the policies
+// that cover it, and against what the host apps can grant.
+func (s *Shared) checkContent(ctx context.Context, v *v1alpha1.MiniProgramVersion, covering []v1alpha1.ReviewPolicy, hostApps []string) ([]policy.Result, error) {
+	facts := policyFacts(v)
+	results := policy.Check(facts, covering)
+	for _, name := range hostApps {
+		var host v1alpha1.HostApp
+		err := s.Client.Get(ctx, client.ObjectKey{Name: name}, &host)
+		if apierrors.IsNotFound(err) {
+			continue // the Rollout says so; a version can be packaged before its host app exists
+		}
+		if err != nil {
+			return nil, err
+		}
+		if found := policy.CheckHostApp(facts.Declaration, host); len(found) > 0 {
+			results = append(results, policy.Result{Policy: "HostApp " + name, Enforcement: v1alpha1.Enforce, Findings: found})
+		}
+	}
+	return results, nil
+}
+
+func policyFacts(v *v1alpha1.MiniProgramVersion) policy.Facts {
+	b := v.Status.Bundle
+	f := policy.Facts{ArchiveBytes: b.SizeBytes, Files: int(b.Files), Pages: int(b.Pages), Format: b.Format}
+	if v.Status.Declaration != nil {
+		f.Declaration = *v.Status.Declaration
+	}
+	return f
 }
 
 func gateReviews(v *v1alpha1.MiniProgramVersion, reviews []v1alpha1.Review) []gate.Review {

@@ -1,12 +1,15 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/Masterminds/semver/v3"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -15,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
@@ -41,23 +45,30 @@ func (r *MiniProgramReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 		{Name: "find latest version", Run: r.findLatest},
 		{Name: "claim app ID", Run: r.claim},
 	})
+	if overtaken(err) {
+		return tryAgain, nil
+	}
 	st := &s.program.Status
 	st.ObservedGeneration = s.program.Generation
 	st.Conditions = task.Conditions(st.Conditions, s.program.Generation, err, s.now, programMessage(s.program))
 	if perr := r.updateStatus(ctx, before, s.program, before.Status, s.program.Status); perr != nil {
-		return ctrl.Result{}, ignoreGone(perr)
+		return unwritten(perr)
 	}
 	return task.Result(err)
 }
 
 func programMessage(p *v1alpha1.MiniProgram) string {
 	switch {
-	case p.Spec.Availability == v1alpha1.AvailabilitySuspended:
+	case availability(p) == v1alpha1.AvailabilitySuspended:
 		return "suspended: no host app hands it out"
 	case len(p.Status.Releases) == 0:
 		return "nothing is released yet: create a MiniProgramVersion and a Rollout"
 	}
-	return fmt.Sprintf("released to %d host apps", len(p.Status.Releases))
+	hosts := map[string]bool{}
+	for _, r := range p.Status.Releases {
+		hosts[r.HostApp] = true
+	}
+	return "released to " + strings.Join(slices.Sorted(maps.Keys(hosts)), ", ")
 }
 
 // maxRejections is the bound of status.rejections.
@@ -70,6 +81,7 @@ func (r *MiniProgramReconciler) keepRejections(ctx context.Context, s *programSc
 	if err := r.Client.List(ctx, &reviews, client.InNamespace(s.program.Namespace)); err != nil {
 		return err
 	}
+	slices.SortFunc(reviews.Items, func(a, b v1alpha1.Review) int { return cmp.Compare(a.Name, b.Name) })
 	known := map[string]bool{}
 	for _, k := range s.program.Status.Rejections {
 		known[k.Review+k.Digest] = true
@@ -81,9 +93,10 @@ func (r *MiniProgramReconciler) keepRejections(ctx context.Context, s *programSc
 			s.program.Status.Rejections = append(s.program.Status.Rejections, rejectionOf(review, s.now))
 		}
 	}
-	if len(s.program.Status.Rejections) > maxRejections {
-		s.program.Status.Rejections = s.program.Status.Rejections[len(s.program.Status.Rejections)-maxRejections:]
-	}
+	// What is remembered stays: its Review may be gone. One that finds no room holds
+	// for as long as its Review exists.
+	kept := &s.program.Status.Rejections
+	*kept = (*kept)[:min(len(*kept), maxRejections)]
 	return nil
 }
 
@@ -105,10 +118,7 @@ func (r *MiniProgramReconciler) listReleases(ctx context.Context, s *programScop
 		}
 	}
 	slices.SortFunc(releases, func(a, b v1alpha1.Release) int {
-		if a.HostApp+"\x00"+a.Rollout < b.HostApp+"\x00"+b.Rollout {
-			return -1
-		}
-		return 1
+		return cmp.Or(cmp.Compare(a.HostApp, b.HostApp), cmp.Compare(a.Rollout, b.Rollout))
 	})
 	s.program.Status.Releases = releases[:min(len(releases), 200)]
 	return nil
@@ -155,7 +165,29 @@ func (r *MiniProgramReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.Review{}, program).
 		Watches(&v1alpha1.MiniProgramVersion{}, program).
 		Watches(&v1alpha1.Rollout{}, program).
+		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.claimants)).
 		Complete(r)
+}
+
+// claimants wakes the programs with the app ID of a ledger: the claim may have
+// been deleted, or given to another.
+func (r *MiniProgramReconciler) claimants(ctx context.Context, o client.Object) []reconcile.Request {
+	if o.GetLabels()[delivery.DocumentLabel] != delivery.KindLedger {
+		return nil
+	}
+	var programs v1alpha1.MiniProgramList
+	// Read only, and for every release: not worth a copy of all.
+	if err := r.Client.List(ctx, &programs, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing mini programs to wake")
+		return nil
+	}
+	var out []reconcile.Request
+	for i := range programs.Items {
+		if p := &programs.Items[i]; delivery.LedgerConfigMap(p.Spec.AppID) == o.GetName() {
+			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(p)})
+		}
+	}
+	return out
 }
 
 // programOf names the MiniProgram that an object belongs to; empty: it belongs to none.

@@ -4,13 +4,12 @@ import (
 	"context"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	crsource "sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -23,7 +22,7 @@ import (
 )
 
 // +kubebuilder:rbac:groups=miniprogram.dev,resources=miniprograms;miniprogramversions;reviews;rollouts;reviewpolicies;hostapps,verbs=get;list;watch
-// +kubebuilder:rbac:groups=miniprogram.dev,resources=miniprograms/status;miniprogramversions/status;reviews/status;rollouts/status;reviewpolicies/status;hostapps/status,verbs=update;patch
+// +kubebuilder:rbac:groups=miniprogram.dev,resources=miniprograms/status;miniprogramversions/status;reviews/status;rollouts/status;reviewpolicies/status;hostapps/status,verbs=update
 // +kubebuilder:rbac:groups=miniprogram.dev,resources=reviews,verbs=create;delete
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -57,7 +56,9 @@ type versionScope struct {
 	now      time.Time
 	checked  error // what is wrong with the bundle
 	policies []policy.Result
-	judgment *judgment
+	// checkedPolicies tells that policies holds what all of them say.
+	checkedPolicies bool
+	judgment        *judgment
 }
 
 // Reconcile brings one version as far as it can come now.
@@ -82,11 +83,14 @@ func (r *MiniProgramVersionReconciler) Reconcile(ctx context.Context, req ctrl.R
 		{Name: "ask for reviews", Run: r.askForReviews},
 		{Name: "conclude", Run: r.conclude},
 	})
-	reportVersion(s, err, r.now())
-	r.tellVersion(before, s.version)
-	if perr := r.updateStatus(ctx, before, s.version, before.Status, s.version.Status); perr != nil {
-		return ctrl.Result{}, ignoreGone(perr) // outranks err: running again finds both out again
+	if overtaken(err) {
+		return tryAgain, nil
 	}
+	reportVersion(s, err, r.now())
+	if perr := r.updateStatus(ctx, before, s.version, before.Status, s.version.Status); perr != nil {
+		return unwritten(perr) // outranks err: running again finds both out again
+	}
+	r.tellVersion(before, s.version)
 	result, err := task.Result(err)
 	return s.recheck(result), err
 }
@@ -106,8 +110,6 @@ func (s *versionScope) recheck(result ctrl.Result) ctrl.Result {
 // SetupWithManager registers the reconciler and what wakes it.
 func (r *MiniProgramVersionReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	all := handler.EnqueueRequestsFromMapFunc(r.allVersions)
-	// Their status changes with every version: only another spec is news here.
-	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("miniprogramversion").
 		For(&v1alpha1.MiniProgramVersion{}).
@@ -115,6 +117,7 @@ func (r *MiniProgramVersionReconciler) SetupWithManager(mgr ctrl.Manager) error 
 		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfProgram)).
 		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).
 		Watches(&v1alpha1.HostApp{}, all, specChanged).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfNamespace), labelsChanged).
 		WatchesRawSource(crsource.Channel(r.Enforcement.changes(), all)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: max(r.Concurrency, 1)}).
 		Complete(r)
@@ -132,6 +135,10 @@ func (r *MiniProgramVersionReconciler) versionsOfProgram(ctx context.Context, o 
 	return r.requests(ctx, &v1alpha1.MiniProgramVersionList{}, func(v *v1alpha1.MiniProgramVersion) bool {
 		return v.Spec.MiniProgramRef.Name == o.GetName()
 	}, client.InNamespace(o.GetNamespace()))
+}
+
+func (r *MiniProgramVersionReconciler) versionsOfNamespace(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.requests(ctx, &v1alpha1.MiniProgramVersionList{}, func(*v1alpha1.MiniProgramVersion) bool { return true }, client.InNamespace(o.GetName()))
 }
 
 func (r *MiniProgramVersionReconciler) allVersions(ctx context.Context, _ client.Object) []reconcile.Request {

@@ -43,7 +43,7 @@ func (r *MiniProgramVersionReconciler) findProgram(ctx context.Context, s *versi
 // packageBundle fetches, checks and publishes the bundle, once: the spec cannot
 // change, so a recorded artifact is final.
 func (r *MiniProgramVersionReconciler) packageBundle(ctx context.Context, s *versionScope) error {
-	if s.version.Status.Artifact != nil || s.version.Spec.Availability == v1alpha1.AvailabilityWithdrawn {
+	if s.version.Status.Artifact != nil || withdrawn(s.version) {
 		return nil
 	}
 	fetched, err := r.fetch(ctx, s.version)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -29,45 +30,12 @@ func (r *MiniProgramVersionReconciler) checkPolicies(ctx context.Context, s *ver
 		return err
 	}
 	st.Policies = nil
-	for _, p := range covering {
+	for _, p := range covering[:min(len(covering), maxPolicies)] {
 		st.Policies = append(st.Policies, v1alpha1.JudgedBy{Name: p.Name, Generation: p.Generation})
 	}
-	s.policies = policy.Check(policyFacts(s.version), covering)
-	hosts, err := r.checkHostApps(ctx, s)
-	if err != nil {
-		return err
-	}
-	s.policies = append(s.policies, hosts...)
-	return nil
-}
-
-func policyFacts(v *v1alpha1.MiniProgramVersion) policy.Facts {
-	b := v.Status.Bundle
-	f := policy.Facts{ArchiveBytes: b.SizeBytes, Files: int(b.Files), Pages: int(b.Pages), Format: b.Format}
-	if v.Status.Declaration != nil {
-		f.Declaration = *v.Status.Declaration
-	}
-	return f
-}
-
-// checkHostApps asks every host app that the program names whether it can grant
-// what the version declares.
-func (r *MiniProgramVersionReconciler) checkHostApps(ctx context.Context, s *versionScope) ([]policy.Result, error) {
-	var out []policy.Result
-	for _, name := range s.program.Spec.HostApps {
-		var host v1alpha1.HostApp
-		err := r.Client.Get(ctx, client.ObjectKey{Name: name}, &host)
-		if apierrors.IsNotFound(err) {
-			continue // the Rollout says so; a version can be packaged before its host app exists
-		}
-		if err != nil {
-			return nil, err
-		}
-		if found := policy.CheckHostApp(*s.version.Status.Declaration, host); len(found) > 0 {
-			out = append(out, policy.Result{Policy: "HostApp " + name, Enforcement: v1alpha1.Enforce, Findings: found})
-		}
-	}
-	return out, nil
+	s.policies, err = r.checkContent(ctx, s.version, covering, s.program.Spec.HostApps)
+	s.checkedPolicies = err == nil
+	return err
 }
 
 // judge asks the gate, and keeps what it counted: a decision stays known when
@@ -82,7 +50,7 @@ func (r *MiniProgramVersionReconciler) judge(ctx context.Context, s *versionScop
 	if err := r.rememberDecisions(ctx, s); err != nil {
 		return err
 	}
-	j, err := r.Shared.judge(ctx, s.version, s.program, s.now)
+	j, err := r.Shared.judge(ctx, s.version, s.program, s.program.Spec.HostApps, s.now)
 	if err != nil {
 		return err
 	}
@@ -102,20 +70,28 @@ func authorOf(v *v1alpha1.MiniProgramVersion) *v1alpha1.Author {
 	return &v1alpha1.Author{Name: v.Spec.SubmittedBy, Standing: "Declared"}
 }
 
-// maxDecisions is the bound of status.decisions.
-const maxDecisions = 50
+// Bounds of lists in a version's status.
+const (
+	maxDecisions = 50
+	maxPolicies  = 50
+	maxMissing   = 50
+)
 
 func (r *MiniProgramVersionReconciler) rememberDecisions(ctx context.Context, s *versionScope) error {
-	var reviews v1alpha1.ReviewList
-	if err := r.Client.List(ctx, &reviews, client.InNamespace(s.version.Namespace), client.MatchingFields{indexVersionRef: s.version.Name}); err != nil {
-		return fmt.Errorf("listing Reviews: %w", err)
+	reviews, err := r.reviewsOf(ctx, s.version)
+	if err != nil {
+		return err
 	}
 	st := &s.version.Status
+	exists := map[string]bool{}
+	for i := range reviews {
+		exists[reviews[i].Name] = true
+	}
 	known := map[string]bool{}
 	for _, d := range st.Decisions {
 		known[d.Review] = true
 	}
-	for _, review := range reviews.Items {
+	for _, review := range reviews {
 		spec := review.Spec
 		decided := spec.Decision == v1alpha1.DecisionApproved || spec.Decision == v1alpha1.DecisionRejected
 		if !decided || known[review.Name] || spec.Digest != st.Artifact.Digest {
@@ -126,10 +102,27 @@ func (r *MiniProgramVersionReconciler) rememberDecisions(ctx context.Context, s 
 			Decision: spec.Decision, Digest: spec.Digest, Time: metav1.NewTime(s.now.Truncate(1e9)),
 		})
 	}
-	if extra := len(st.Decisions) - maxDecisions; extra > 0 {
-		st.Decisions = st.Decisions[extra:]
-	}
+	st.Decisions = fewer(st.Decisions, exists)
 	return nil
+}
+
+// fewer keeps decisions within their bound. The first to go are approvals whose
+// Review is gone, for they count for nothing; then the latest approvals, whose
+// Reviews still speak for themselves; rejections go last. What went is not taken
+// up again in the place of another, or every pass would write a new status.
+func fewer(decisions []v1alpha1.Decision, exists map[string]bool) []v1alpha1.Decision {
+	for _, useless := range []func(v1alpha1.Decision) bool{
+		func(d v1alpha1.Decision) bool { return d.Decision == v1alpha1.DecisionApproved && !exists[d.Review] },
+		func(d v1alpha1.Decision) bool { return d.Decision == v1alpha1.DecisionApproved },
+		func(v1alpha1.Decision) bool { return true },
+	} {
+		for i := len(decisions) - 1; i >= 0 && len(decisions) > maxDecisions; i-- {
+			if useless(decisions[i]) {
+				decisions = slices.Delete(decisions, i, i+1)
+			}
+		}
+	}
+	return decisions
 }
 
 // askForReviews keeps one pending Review for each approval that is missing, and
@@ -143,13 +136,13 @@ func (r *MiniProgramVersionReconciler) askForReviews(ctx context.Context, s *ver
 		wanted = s.judgment.verdict.Missing
 	}
 	pending := map[gate.Missing][]v1alpha1.Review{} // by role and host app
-	slots := map[gate.Missing]int{}
+	names := map[string]bool{}
 	for _, review := range s.judgment.reviews {
 		key := gate.Missing{Role: review.Spec.Role, HostApp: review.Spec.HostApp}
 		if review.Spec.Digest != s.version.Status.Artifact.Digest {
 			key.Count = -1 // of other bytes: never wanted
 		}
-		slots[key]++
+		names[review.Name] = true
 		if review.Spec.Decision == v1alpha1.DecisionPending && metav1.IsControlledBy(&review, s.version) {
 			pending[key] = append(pending[key], review)
 		}
@@ -159,17 +152,18 @@ func (r *MiniProgramVersionReconciler) askForReviews(ctx context.Context, s *ver
 		have := pending[key]
 		keep := min(len(have), m.Count)
 		for i := len(have); i < m.Count; i++ {
-			if err := r.createReview(ctx, s, key, slots[key]); err != nil {
+			slot := freeSlot(s.version, key, names)
+			if err := r.createReview(ctx, s, key, slot); err != nil {
 				return err
 			}
-			slots[key]++
+			names[reviewName(s.version, key, slot)] = true
 		}
 		pending[key] = have[keep:]
 	}
 	for _, surplus := range pending {
 		for i := range surplus {
 			err := r.Client.Delete(ctx, &surplus[i], client.Preconditions{ResourceVersion: &surplus[i].ResourceVersion})
-			if err = ignoreGone(err); err != nil {
+			if err = client.IgnoreNotFound(err); err != nil {
 				return fmt.Errorf("removing Review %s, which nobody needs any more: %w", surplus[i].Name, err)
 			}
 		}
@@ -179,7 +173,17 @@ func (r *MiniProgramVersionReconciler) askForReviews(ctx context.Context, s *ver
 
 func (s *versionScope) wantsReview() bool {
 	return s.version.Spec.Review == v1alpha1.ReviewRequested &&
-		s.version.Spec.Availability != v1alpha1.AvailabilityWithdrawn && policy.Blocking(s.policies) == 0
+		!withdrawn(s.version) && policy.Blocking(s.policies) == 0
+}
+
+// freeSlot is the least number whose name no Review has: after one was purged,
+// counting them would lead to a name that another has.
+func freeSlot(v *v1alpha1.MiniProgramVersion, key gate.Missing, names map[string]bool) int {
+	slot := 0
+	for names[reviewName(v, key, slot)] {
+		slot++
+	}
+	return slot
 }
 
 func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *versionScope, key gate.Missing, slot int) error {
@@ -213,8 +217,12 @@ func reviewName(v *v1alpha1.MiniProgramVersion, key gate.Missing, slot int) stri
 	return fmt.Sprintf("%s-%s-%d-%s", prefix, key.Role, slot+1, hex.EncodeToString(sum[:4]))
 }
 
-// conclude stalls when a policy objects: only another version or another policy helps.
+// conclude stalls when a policy objects: only another version or another policy
+// helps. A version that was withdrawn before it was packaged never becomes one.
 func (r *MiniProgramVersionReconciler) conclude(_ context.Context, s *versionScope) error {
+	if s.version.Status.Artifact == nil {
+		return task.Stall("Withdrawn", fmt.Errorf("the version was withdrawn before it was packaged; create another version"))
+	}
 	if policy.Blocking(s.policies) > 0 {
 		return task.Stall("PolicyFailed", fmt.Errorf("%s", policyMessage(s.policies)))
 	}

@@ -33,16 +33,18 @@ func reportVersion(s *versionScope, err error, now metav1.Time) {
 		set(v1alpha1.ConditionVerified, metav1.ConditionUnknown, "Pending", "the bundle was not checked yet")
 		set(v1alpha1.ConditionPublished, metav1.ConditionFalse, orPending(reason), orElse(message, "the bundle is not in the registry yet"))
 	}
-	reportPolicies(s, set)
-	reportApproval(s, set)
+	reportPolicies(s, message, set)
+	reportApproval(s, message, set)
 	st.Conditions = task.Conditions(st.Conditions, v.Generation, err, now, "the artifact is published and checked")
-	st.Summary = clipSummary(versionSummary(s, message))
+	st.Summary = clip(versionSummary(s, message), maxSummary)
 }
 
-func reportPolicies(s *versionScope, set func(string, metav1.ConditionStatus, string, string)) {
+func reportPolicies(s *versionScope, failed string, set func(string, metav1.ConditionStatus, string, string)) {
 	switch {
 	case s.version.Status.Artifact == nil:
 		set(v1alpha1.ConditionPolicyPassed, metav1.ConditionUnknown, "Pending", "policies are applied after the bundle was checked")
+	case !s.checkedPolicies:
+		set(v1alpha1.ConditionPolicyPassed, metav1.ConditionUnknown, "NotChecked", "the policies could not be applied: "+failed)
 	case policy.Blocking(s.policies) > 0:
 		set(v1alpha1.ConditionPolicyPassed, metav1.ConditionFalse, "PolicyFailed", policyMessage(s.policies))
 	default:
@@ -50,21 +52,25 @@ func reportPolicies(s *versionScope, set func(string, metav1.ConditionStatus, st
 	}
 }
 
-func reportApproval(s *versionScope, set func(string, metav1.ConditionStatus, string, string)) {
+func reportApproval(s *versionScope, failed string, set func(string, metav1.ConditionStatus, string, string)) {
 	st := &s.version.Status
 	if s.judgment == nil {
 		st.Reviews, st.ApprovedHostApps = nil, nil
-		set(v1alpha1.ConditionApproved, metav1.ConditionFalse, "Pending", "reviews are asked for after the artifact is published")
+		reason, message := "Pending", "reviews are asked for after the artifact is published"
+		if st.Artifact != nil {
+			reason, message = "NotJudged", "nobody can tell now whether the version is approved: "+failed
+		}
+		set(v1alpha1.ConditionApproved, metav1.ConditionFalse, reason, message)
 		return
 	}
 	verdict := s.judgment.verdict
 	st.Reviews = &v1alpha1.ReviewsStatus{Required: int32(verdict.Required), Approved: int32(verdict.Given)}
-	for _, m := range verdict.Missing {
+	for _, m := range verdict.Missing[:min(len(verdict.Missing), maxMissing)] {
 		st.Reviews.Missing = append(st.Reviews.Missing, v1alpha1.MissingApproval{Role: m.Role, HostApp: m.HostApp, Count: int32(m.Count)})
 	}
 	st.ApprovedHostApps = verdict.ApprovedHostApps
 	switch {
-	case s.version.Spec.Availability == v1alpha1.AvailabilityWithdrawn:
+	case withdrawn(s.version):
 		st.ApprovedHostApps = nil
 		set(v1alpha1.ConditionApproved, metav1.ConditionFalse, "Withdrawn", "the version was withdrawn; create another version")
 	case policy.Blocking(s.policies) > 0:
@@ -79,19 +85,27 @@ func reportApproval(s *versionScope, set func(string, metav1.ConditionStatus, st
 	}
 }
 
+// maxIgnored is how many reviews that do not count a message explains; each says
+// so in its own status too.
+const maxIgnored = 5
+
 // approvalMessage adds to what is waited for why a review that is there does not count.
 func approvalMessage(s *versionScope) string {
 	message := s.judgment.verdict.Message
-	for _, i := range s.judgment.verdict.Ignored {
+	ignored := s.judgment.verdict.Ignored
+	for _, i := range ignored[:min(len(ignored), maxIgnored)] {
 		if !strings.Contains(message, i.Message) {
 			message += "; " + i.Message
 		}
+	}
+	if more := len(ignored) - maxIgnored; more > 0 {
+		message += fmt.Sprintf("; and %d more reviews do not count", more)
 	}
 	return message
 }
 
 func versionSummary(s *versionScope, failed string) string {
-	if s.version.Spec.Availability == v1alpha1.AvailabilityWithdrawn {
+	if withdrawn(s.version) {
 		return "withdrawn"
 	}
 	if failed != "" {
@@ -145,7 +159,7 @@ func findingsStatus(found []bundle.Finding) *v1alpha1.FindingsStatus {
 			st.Warnings++
 		}
 		if i < 10 {
-			st.First = append(st.First, v1alpha1.Finding{Rule: f.Rule, Severity: string(f.Severity), File: f.File, Message: f.Message})
+			st.First = append(st.First, v1alpha1.Finding{Rule: f.Rule, Severity: string(f.Severity), File: f.File, Message: clip(f.Message, maxFinding)})
 		}
 	}
 	return st
@@ -168,15 +182,6 @@ func orElse(s, other string) string {
 		return other
 	}
 	return s
-}
-
-// clipSummary keeps a summary within its bound in the API, in characters.
-func clipSummary(s string) string {
-	runes := []rune(s)
-	if len(runes) <= 1000 {
-		return s
-	}
-	return string(runes[:999]) + "…"
 }
 
 // tellVersion tells what changed in this pass as events.

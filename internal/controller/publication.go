@@ -2,21 +2,25 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/signing"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
 // +kubebuilder:rbac:groups=miniprogram.dev,resources=rollouts,verbs=patch
-// +kubebuilder:rbac:groups=miniprogram.dev,resources=rollouts/finalizers;miniprogramversions/finalizers,verbs=update
+// +kubebuilder:rbac:groups=miniprogram.dev,resources=miniprogramversions/finalizers,verbs=update
 
 // findPublished returns a ConfigMap of the publication namespace, or nil.
 func (s *Shared) findPublished(ctx context.Context, name string) (*corev1.ConfigMap, error) {
@@ -32,8 +36,8 @@ func (s *Shared) findPublished(ctx context.Context, name string) (*corev1.Config
 }
 
 // applyPublished writes a ConfigMap of the publication namespace unless it says
-// so already. The write carries the version that was read: a manager that still
-// believes that it leads gets a conflict, for without the version server-side
+// so already. The write carries the version that was read, or creates: a manager
+// that still believes that it leads is refused, for without a version server-side
 // apply would let it overwrite what the new leader wrote.
 func (s *Shared) applyPublished(ctx context.Context, name, kind string, data map[string]string) error {
 	existing, err := s.findPublished(ctx, name)
@@ -44,11 +48,17 @@ func (s *Shared) applyPublished(ctx context.Context, name, kind string, data map
 	if existing != nil && contains(existing.Data, data) && contains(existing.Labels, want) {
 		return nil
 	}
-	cm := applycorev1.ConfigMap(name, s.PublicationNamespace).WithLabels(want).WithData(data)
-	if existing != nil {
-		cm = cm.WithResourceVersion(existing.ResourceVersion)
+	if existing == nil {
+		meta := metav1.ObjectMeta{Namespace: s.PublicationNamespace, Name: name, Labels: want}
+		err = s.Client.Create(ctx, &corev1.ConfigMap{ObjectMeta: meta, Data: data}, client.FieldOwner(FieldManager))
+	} else {
+		cm := applycorev1.ConfigMap(name, s.PublicationNamespace).WithLabels(want).WithData(data).WithResourceVersion(existing.ResourceVersion)
+		err = s.Client.Apply(ctx, cm, client.FieldOwner(FieldManager), client.ForceOwnership)
 	}
-	if err := s.Client.Apply(ctx, cm, client.FieldOwner(FieldManager), client.ForceOwnership); err != nil {
+	if existing == nil && (apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)) {
+		return task.Wait("PublicationNamespaceMissing", time.Minute, "namespace %s, which documents are published in, does not exist or is being deleted: apply config/install", s.PublicationNamespace)
+	}
+	if err != nil {
 		return fmt.Errorf("writing ConfigMap %s/%s: %w", s.PublicationNamespace, name, err)
 	}
 	return nil
@@ -64,9 +74,10 @@ func contains(have, want map[string]string) bool {
 	return true
 }
 
-// signer returns the installation's key. One is made only where nothing was published yet.
+// signer returns the installation's key. One is made only where nothing was
+// published yet. A Secret cannot be watched, so a missing one is looked for again.
 func (s *Shared) signer(ctx context.Context) (*signing.Signer, error) {
-	return s.Keys.Signer(ctx, func(ctx context.Context) (bool, error) {
+	signer, err := s.Keys.Signer(ctx, func(ctx context.Context) (bool, error) {
 		var published corev1.ConfigMapList
 		err := s.Client.List(ctx, &published, client.InNamespace(s.PublicationNamespace), client.MatchingLabels{delivery.DocumentLabel: delivery.KindRollout})
 		if err != nil {
@@ -74,4 +85,8 @@ func (s *Shared) signer(ctx context.Context) (*signing.Signer, error) {
 		}
 		return len(published.Items) > 0, nil
 	})
+	if errors.Is(err, signing.ErrKeyMissing) {
+		return nil, task.Wait("SigningKeyMissing", time.Minute, "%s", err)
+	}
+	return signer, err
 }

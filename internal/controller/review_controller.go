@@ -46,7 +46,7 @@ func (r *ReviewReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 	st.ObservedGeneration = s.review.Generation
 	st.Conditions = task.Conditions(st.Conditions, s.review.Generation, err, r.now(), s.says)
 	if perr := r.updateStatus(ctx, before, s.review, before.Status, s.review.Status); perr != nil {
-		return ctrl.Result{}, ignoreGone(perr)
+		return unwritten(perr)
 	}
 	return task.Result(err)
 }
@@ -56,7 +56,7 @@ func (r *ReviewReconciler) judgeReview(ctx context.Context, s *reviewScope) erro
 	var v v1alpha1.MiniProgramVersion
 	err := r.Client.Get(ctx, client.ObjectKey{Namespace: s.review.Namespace, Name: spec.VersionRef.Name}, &v)
 	if apierrors.IsNotFound(err) {
-		return task.Stall("VersionMissing", fmt.Errorf("spec.versionRef names MiniProgramVersion %s, which does not exist", spec.VersionRef.Name))
+		return task.Stall("VersionMissing", fmt.Errorf("spec.versionRef names MiniProgramVersion %s, which does not exist: create it, or delete this Review", spec.VersionRef.Name))
 	}
 	if err != nil {
 		return err
@@ -68,10 +68,14 @@ func (r *ReviewReconciler) judgeReview(ctx context.Context, s *reviewScope) erro
 		return task.Wait("NoArtifact", 0, "MiniProgramVersion %s has no artifact yet", v.Name)
 	}
 	var program v1alpha1.MiniProgram
-	if err := r.Client.Get(ctx, client.ObjectKey{Namespace: v.Namespace, Name: v.Spec.MiniProgramRef.Name}, &program); err != nil {
+	err = r.Client.Get(ctx, client.ObjectKey{Namespace: v.Namespace, Name: v.Spec.MiniProgramRef.Name}, &program)
+	if apierrors.IsNotFound(err) { // the version's status changes when it comes, and wakes us
+		return task.Wait("MiniProgramMissing", 0, "MiniProgram %s does not exist: create it", v.Spec.MiniProgramRef.Name)
+	}
+	if err != nil {
 		return err
 	}
-	s.judged, err = r.judge(ctx, &v, &program, s.now)
+	s.judged, err = r.judge(ctx, &v, &program, program.Spec.HostApps, s.now)
 	return err
 }
 

@@ -46,7 +46,7 @@ func (r *ReviewPolicyReconciler) Reconcile(ctx context.Context, req ctrl.Request
 	}
 	setCondition(&st.Conditions, s.policy.Generation, now, v1alpha1.ConditionApprovalPolicyEnforced, status, reason, message)
 	if perr := r.updateStatus(ctx, before, s.policy, before.Status, s.policy.Status); perr != nil {
-		return ctrl.Result{}, ignoreGone(perr)
+		return unwritten(perr)
 	}
 	return task.Result(err)
 }

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,8 +16,8 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
-	"github.com/miniprogram-dev/miniprogram-operator/internal/signing"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
@@ -34,8 +35,9 @@ type rolloutScope struct {
 	program    *v1alpha1.MiniProgram
 	seen       rollout.Seen
 	repository string
-	signer     *signing.Signer
-	move       rollout.Move
+	// held is what keeps the target where it is, told at the end of the pass.
+	held error
+	move rollout.Move
 	// published is the document that is out after this pass.
 	published *v1alpha1.PublishedDocument
 }
@@ -62,13 +64,18 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		{Name: "decide", Run: r.decide},
 		{Name: "record what is taken back", Run: r.recordTakeBack},
 		{Name: "publish what was recorded", Run: r.publishRecorded},
+		{Name: "count from publication", Run: r.countFromPublication},
 		{Name: "remember in the ledger", Run: r.remember},
 		{Name: "record the decision", Run: r.recordDecision},
 		{Name: "let go", Run: r.letGo},
+		{Name: "say what holds", Run: func(_ context.Context, s *rolloutScope) error { return s.held }},
 	})
+	if overtaken(err) {
+		return tryAgain, nil
+	}
 	reportRollout(s, err, r.now())
 	if perr := r.writeStatus(ctx, s); perr != nil {
-		return ctrl.Result{}, ignoreGone(perr) // outranks err: running again finds both out again
+		return unwritten(perr) // outranks err: running again finds both out again
 	}
 	result, err := task.Result(err)
 	if s.move.Recheck > 0 && (result.RequeueAfter == 0 || s.move.Recheck < result.RequeueAfter) && err == nil {
@@ -103,7 +110,26 @@ func (r *RolloutReconciler) patchFinalizer(ctx context.Context, s *rolloutScope,
 }
 
 func (r *RolloutReconciler) decide(_ context.Context, s *rolloutScope) error {
+	s.seen.Unpublished = unpublished(&s.before.Status)
 	s.move = rollout.Decide(s.plan, s.before.Status, s.seen, s.now)
+	return nil
+}
+
+func unpublished(st *v1alpha1.RolloutStatus) bool {
+	return st.Sequence != 0 && (st.Published == nil || st.Published.Sequence != st.Sequence)
+}
+
+// countFromPublication lets a pause begin when its share is out, and decides
+// again with that, so that no pass is needed in between.
+func (r *RolloutReconciler) countFromPublication(_ context.Context, s *rolloutScope) error {
+	out := s.published != nil && s.published.Sequence == s.before.Status.Sequence
+	if !out || !unpublished(&s.before.Status) {
+		return nil // what stays unpublished, as while somebody else holds the app ID, begins no pause
+	}
+	recorded := s.before.Status.DeepCopy()
+	rollout.CountFrom(recorded, r.Now())
+	s.seen.Unpublished = false
+	s.move = rollout.Decide(s.plan, *recorded, s.seen, s.now)
 	return nil
 }
 
@@ -118,8 +144,12 @@ func (r *RolloutReconciler) recordTakeBack(ctx context.Context, s *rolloutScope)
 	return r.writeStatus(ctx, s)
 }
 
-// recordDecision makes the move's status the one to write.
+// recordDecision makes the move's status the one to write. One whose document
+// could not be published is not recorded: what is out would stay for ever.
 func (r *RolloutReconciler) recordDecision(_ context.Context, s *rolloutScope) error {
+	if _, err := payloadOf(s.before, &s.move.Status); err != nil && !errors.Is(err, delivery.ErrNothingRecorded) {
+		return err
+	}
 	r.adopt(s)
 	s.rollout.Status.Published = s.published
 	return nil
@@ -164,7 +194,7 @@ func (r *RolloutReconciler) letGo(ctx context.Context, s *rolloutScope) error {
 	if s.before.Status.Sequence != s.move.Status.Sequence {
 		return task.Wait("Deleting", time.Second, "the last document is being published")
 	}
-	return ignoreGone(r.patchFinalizer(ctx, s, controllerutil.RemoveFinalizer))
+	return client.IgnoreNotFound(r.patchFinalizer(ctx, s, controllerutil.RemoveFinalizer))
 }
 
 // SetupWithManager registers the reconciler and what wakes it.
@@ -174,6 +204,7 @@ func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
 			return r.rollouts(ctx, o, match)
 		})
 	}
+	all := wake(func(*v1alpha1.Rollout, client.Object) bool { return true })
 	sameProgram := wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
 		return ro.Spec.MiniProgramRef.Name == programOf(o) && (!isRollout(o) || ro.Name != o.GetName())
 	})
@@ -185,10 +216,12 @@ func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.MiniProgram{}, wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
 			return ro.Spec.MiniProgramRef.Name == o.GetName()
 		})).
-		Watches(&v1alpha1.HostApp{}, wake(func(*v1alpha1.Rollout, client.Object) bool { return true })).
-		Watches(&corev1.ConfigMap{}, wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
-			return delivery.RolloutConfigMap(ro.Namespace, ro.Name) == o.GetName()
-		})).
+		// A veto must not wait until a version, which may be fetching, has told of it.
+		Watches(&v1alpha1.Review{}, sameProgram).
+		Watches(&v1alpha1.HostApp{}, all, specChanged).
+		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).
+		Watches(&corev1.Namespace{}, all, labelsChanged).
+		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.rolloutOfConfigMap)).
 		Complete(r)
 }
 
@@ -197,13 +230,26 @@ func isRollout(o client.Object) bool {
 	return is
 }
 
-// rollouts lists those that an object concerns. What is cluster-wide, or in the
-// publication namespace, concerns any namespace.
+// indexPublished finds the Rollout of a published document in the cache.
+const indexPublished = "published"
+
+func (r *RolloutReconciler) rolloutOfConfigMap(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.requestsOf(ctx, func(*v1alpha1.Rollout) bool { return true }, client.MatchingFields{indexPublished: o.GetName()})
+}
+
+// rollouts lists those that an object concerns. What is in a namespace concerns
+// it alone, and so does the namespace itself; the rest concerns any.
 func (r *RolloutReconciler) rollouts(ctx context.Context, o client.Object, match func(*v1alpha1.Rollout, client.Object) bool) []reconcile.Request {
 	var opts []client.ListOption
-	if ns := o.GetNamespace(); ns != "" && ns != r.PublicationNamespace {
+	if _, is := o.(*corev1.Namespace); is {
+		opts = append(opts, client.InNamespace(o.GetName()))
+	} else if ns := o.GetNamespace(); ns != "" {
 		opts = append(opts, client.InNamespace(ns))
 	}
+	return r.requestsOf(ctx, func(ro *v1alpha1.Rollout) bool { return match(ro, o) }, opts...)
+}
+
+func (r *RolloutReconciler) requestsOf(ctx context.Context, match func(*v1alpha1.Rollout) bool, opts ...client.ListOption) []reconcile.Request {
 	var list v1alpha1.RolloutList
 	if err := r.Client.List(ctx, &list, opts...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing rollouts to wake")
@@ -211,18 +257,25 @@ func (r *RolloutReconciler) rollouts(ctx context.Context, o client.Object, match
 	}
 	var out []reconcile.Request
 	for i := range list.Items {
-		if match(&list.Items[i], o) {
+		if match(&list.Items[i]) {
 			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 		}
 	}
 	return out
 }
 
-// remember writes to the ledger what must outlive the Rollout.
+// remember writes to the ledger what must outlive the Rollout. A Rollout that
+// goes is not kept by a ledger that is gone and that nobody is left to write anew.
 func (r *RolloutReconciler) remember(ctx context.Context, s *rolloutScope) error {
 	st := &s.before.Status
-	if st.Document == nil || st.Sequence == 0 {
+	if st.Document == nil || st.Sequence == 0 || s.frozen() {
 		return nil
+	}
+	if s.plan.Deleting {
+		nobody := r.Ledger.Holds(ctx, st.Document.AppID, ledger.Holder{})
+		if errors.Is(nobody, ledger.ErrUnclaimed) {
+			return nil
+		}
 	}
 	if err := r.Ledger.Record(ctx, st.Document.AppID, ledgerEntry(s.before)); err != nil {
 		return fmt.Errorf("remembering: %w", err)

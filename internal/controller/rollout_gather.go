@@ -5,20 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
-	"github.com/miniprogram-dev/miniprogram-operator/internal/policy"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
-// gather reads everything that the decision rests on.
+// gather reads everything that the decision rests on. What takes something back
+// is read first and rests on little, so that neither a policy nor a host app nor
+// the ledger can keep in service what was withdrawn. Where the rest cannot be
+// read, the target stays where it is, and the end of the pass says why.
 func (r *RolloutReconciler) gather(ctx context.Context, s *rolloutScope) error {
 	var err error
 	if s.plan, err = rollout.PlanOf(s.before); err != nil {
@@ -29,14 +31,49 @@ func (r *RolloutReconciler) gather(ctx context.Context, s *rolloutScope) error {
 	if value := s.before.Annotations[v1alpha1.ActionAnnotation]; value != "" {
 		s.seen.Action = &rollout.Action{Value: value, User: s.before.Annotations[v1alpha1.ActionByAnnotation]}
 	}
-	for _, read := range []func(context.Context, *rolloutScope) error{
-		r.gatherProgram, r.gatherHostApps, r.gatherCandidate, r.gatherServed, r.gatherNumbers,
-	} {
+	if err := inOrder(ctx, s, r.gatherProgram, r.gatherPublished, r.gatherServed); err != nil {
+		return err
+	}
+	if s.plan.Deleting {
+		return nil // what could be gained is of no interest any more
+	}
+	err = inOrder(ctx, s, r.gatherHolder, r.gatherHostApps, r.gatherLedger, r.gatherStable, r.gatherCandidate)
+	if err != nil && s.before.Status.Sequence == 0 {
+		return err // nothing is served, so there is nothing to take back
+	}
+	s.hold(err)
+	return nil
+}
+
+func inOrder(ctx context.Context, s *rolloutScope, reads ...func(context.Context, *rolloutScope) error) error {
+	for _, read := range reads {
 		if err := read(ctx, s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// hold keeps everything as it is recorded because of what could not be read.
+func (s *rolloutScope) hold(err error) {
+	if s.held = err; err == nil {
+		return
+	}
+	reason, message := failure(err)
+	s.seen.Candidate, s.seen.Missing = nil, rollout.Hold{Reason: reason, Message: message}
+	if a := s.seen.Action; a != nil && goesOn(a.Value) {
+		s.seen.Action = nil // answered when it can be judged
+	}
+	s.seen.HostApps = nil
+	if d := s.before.Status.Document; d != nil {
+		s.seen.HostApps, s.seen.PollRest, s.seen.PollBusy = d.HostApps, d.PollSeconds, d.PollSeconds
+	}
+}
+
+// goesOn tells that an action would take the target further.
+func goesOn(action string) bool {
+	verb, _, _ := strings.Cut(action, "@")
+	return slices.Contains([]string{rollout.VerbPromote, rollout.VerbPromoteFull, rollout.VerbRetry}, verb)
 }
 
 func (r *RolloutReconciler) gatherProgram(ctx context.Context, s *rolloutScope) error {
@@ -54,20 +91,32 @@ func (r *RolloutReconciler) gatherProgram(ctx context.Context, s *rolloutScope) 
 		return err
 	}
 	s.program = &program
-	s.seen.AppID = program.Spec.AppID
+	s.seen.AppID = orElse(s.seen.AppID, program.Spec.AppID)
 	s.seen.Program = &rollout.Program{
-		Availability: program.Spec.Availability, MinimumVersion: program.Spec.MinimumVersion,
+		Availability: availability(&program), MinimumVersion: program.Spec.MinimumVersion,
 		DisplayName: program.Spec.DisplayName, Description: program.Spec.Description, Locales: program.Spec.Locales,
 	}
-	if s.plan.Deleting {
+	return nil
+}
+
+// gatherHolder needs the program to be the one that holds the app ID, and the
+// app ID to be the one that this rollout has published for.
+func (r *RolloutReconciler) gatherHolder(ctx context.Context, s *rolloutScope) error {
+	if s.program == nil {
 		return nil
 	}
-	err = r.Ledger.Holds(ctx, program.Spec.AppID, ledger.Holder{Namespace: program.Namespace, Name: program.Name})
+	p := s.program
+	if s.seen.AppID != p.Spec.AppID {
+		return task.Stall("OtherAppID", fmt.Errorf("MiniProgram %s has app ID %s, but this Rollout has published for %s: create another Rollout, and delete this one", p.Name, p.Spec.AppID, s.seen.AppID))
+	}
+	err := r.Ledger.Holds(ctx, p.Spec.AppID, ledger.Holder{Namespace: p.Namespace, Name: p.Name})
 	if taken, ok := errors.AsType[*ledger.TakenError](err); ok {
-		return task.Stall("AppIDTaken", fmt.Errorf("MiniProgram %s: %w", program.Name, taken))
+		return task.Stall("AppIDTaken", fmt.Errorf("MiniProgram %s: %w", p.Name, taken))
 	}
 	if errors.Is(err, ledger.ErrUnclaimed) {
-		return task.Wait("AppIDUnclaimed", 0, "MiniProgram %s has not claimed its app ID yet", program.Name)
+		// The program may be told of its claim before the cache is, so no watch is sure to wake us.
+		again := retryAfter(s.before.Status.Conditions, s.before.CreationTimestamp, s.now)
+		return task.Wait("AppIDUnclaimed", again, "MiniProgram %s has not claimed its app ID yet", p.Name)
 	}
 	return err
 }
@@ -159,145 +208,26 @@ func older(a, b *v1alpha1.Rollout) bool {
 	return a.CreationTimestamp.Before(&b.CreationTimestamp)
 }
 
-// gatherCandidate reads the version that the spec names and asks the gate about it.
-func (r *RolloutReconciler) gatherCandidate(ctx context.Context, s *rolloutScope) error {
-	if s.program == nil {
-		return nil
-	}
-	name := s.before.Spec.VersionRef.Name
-	var v v1alpha1.MiniProgramVersion
-	err := r.Client.Get(ctx, client.ObjectKey{Namespace: s.before.Namespace, Name: name}, &v)
-	if apierrors.IsNotFound(err) {
-		s.seen.Missing = rollout.Hold{Reason: "VersionMissing", Message: fmt.Sprintf("spec.versionRef names MiniProgramVersion %s, which does not exist in namespace %s: create it, or name another", name, s.before.Namespace)}
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if v.Spec.MiniProgramRef.Name != s.program.Name {
-		s.seen.Missing = rollout.Hold{Reason: "OtherProgram", Message: fmt.Sprintf("spec.versionRef names MiniProgramVersion %s, which belongs to MiniProgram %s: name one of %s", name, v.Spec.MiniProgramRef.Name, s.program.Name)}
-		return nil
-	}
-	if v.Status.Artifact == nil || v.Status.Bundle == nil {
-		s.seen.Missing = rollout.Hold{Reason: "VersionNotReady", Message: fmt.Sprintf("MiniProgramVersion %s is not ready: %s", name, notReady(&v))}
-		return nil
-	}
-	s.seen.Candidate, err = r.candidate(ctx, s, &v)
-	return err
-}
-
-func notReady(v *v1alpha1.MiniProgramVersion) string {
-	if c := meta.FindStatusCondition(v.Status.Conditions, v1alpha1.ConditionReady); c != nil {
-		return c.Message
-	}
-	return "it was not looked at yet"
-}
-
-func (r *RolloutReconciler) candidate(ctx context.Context, s *rolloutScope, v *v1alpha1.MiniProgramVersion) (*rollout.Candidate, error) {
-	j, err := r.judge(ctx, v, s.program, s.now)
-	if err != nil {
-		return nil, err
-	}
-	c := &rollout.Candidate{Variant: variantOf(v), HostApps: j.verdict.ApprovedHostApps}
-	hold := func(reason, format string, args ...any) {
-		c.Problem = &rollout.Hold{Reason: reason, Message: fmt.Sprintf(format, args...)}
-		c.HostApps = nil
-	}
-	blocked := policy.Blocking(policy.Check(policyFacts(v), j.policies)) > 0
-	unapproved := slices.ContainsFunc(s.seen.HostApps, func(h string) bool { return !slices.Contains(j.verdict.ApprovedHostApps, h) })
-	switch {
-	case v.Spec.Availability == v1alpha1.AvailabilityWithdrawn:
-		hold("Withdrawn", "MiniProgramVersion %s was withdrawn: name another version", v.Name)
-	case j.verdict.Rejected:
-		hold("Rejected", "MiniProgramVersion %s was rejected: %s", v.Name, j.verdict.Message)
-	case blocked:
-		hold("PolicyFailed", "a policy objects to MiniProgramVersion %s: see its condition PolicyPassed", v.Name)
-	case v.Spec.Review != v1alpha1.ReviewRequested && !j.verdict.Approved:
-		hold("NotApproved", "MiniProgramVersion %s is not approved: set its spec.review to Requested to ask for reviews", v.Name)
-	case unapproved:
-		hold("NotApproved", "MiniProgramVersion %s is not approved: %s", v.Name, j.verdict.Message)
-	}
-	return c, nil
-}
-
-// variantOf copies all that the document says of a version.
-func variantOf(v *v1alpha1.MiniProgramVersion) v1alpha1.Variant {
-	v = v.DeepCopy()
-	out := v1alpha1.Variant{
-		VersionRef: v.Name, Version: v.Spec.Version, VersionCode: v.Status.Bundle.VersionCode, Format: v.Status.Bundle.Format, EntryPage: v.Status.Bundle.EntryPage,
-		Repository: v.Status.Artifact.Repository, Digest: v.Status.Artifact.Digest, ContentDigest: v.Status.Bundle.ContentDigest,
-		Declaration: v.Status.Declaration, Compatibility: v.Spec.Compatibility, Install: v.Spec.Install,
-	}
-	if a := v.Status.Artifact.Archive; a != nil {
-		out.Archive = *a
-	}
-	if c := v.Status.Artifact.Content; c != nil {
-		out.Content = *c
-	}
-	return out
-}
-
-// gatherServed finds out which of the recorded versions must not be served any longer.
-func (r *RolloutReconciler) gatherServed(ctx context.Context, s *rolloutScope) error {
-	st := s.before.Status
-	recorded := slices.Clone(st.Rollbacks)
-	for _, v := range []*v1alpha1.Variant{st.Stable, st.Target} {
-		if v != nil {
-			recorded = append(recorded, *v)
-		}
-	}
-	for _, variant := range recorded {
-		var v v1alpha1.MiniProgramVersion
-		err := r.Client.Get(ctx, client.ObjectKey{Namespace: s.before.Namespace, Name: variant.VersionRef}, &v)
-		if apierrors.IsNotFound(err) || (err == nil && (v.Status.Artifact == nil || v.Status.Artifact.Digest != variant.Digest)) {
-			continue // gone, or another version by the same name: it says nothing about these bytes
-		}
-		if err != nil {
-			return err
-		}
-		if err := r.gatherUnservable(ctx, s, &v); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *RolloutReconciler) gatherUnservable(ctx context.Context, s *rolloutScope, v *v1alpha1.MiniProgramVersion) error {
-	digest := v.Status.Artifact.Digest
-	if v.Spec.Availability == v1alpha1.AvailabilityWithdrawn {
-		s.seen.Unservable[digest] = rollout.Hold{Reason: "Withdrawn", Message: "version " + v.Spec.Version + " was withdrawn"}
-		return nil
-	}
-	if s.program == nil {
-		return nil
-	}
-	j, err := r.judge(ctx, v, s.program, s.now)
-	if err != nil {
-		return err
-	}
-	if j.verdict.Rejected {
-		s.seen.Unservable[digest] = rollout.Hold{Reason: "Rejected", Message: "version " + v.Spec.Version + " was rejected: " + j.verdict.Message}
-	}
-	if st := s.before.Status.Stable; st != nil && st.Digest == digest {
-		s.seen.StableHostApps = j.verdict.ApprovedHostApps
-	}
-	return nil
-}
-
-// gatherNumbers reads what host apps have seen before: the published document,
-// if it is ours, and the ledger.
-func (r *RolloutReconciler) gatherNumbers(ctx context.Context, s *rolloutScope) error {
+// gatherPublished reads which sequence host apps have seen: that of the published
+// document, if it is ours. Without the key nobody can tell, and nothing is
+// published either.
+func (r *RolloutReconciler) gatherPublished(ctx context.Context, s *rolloutScope) error {
 	cm, err := r.findPublished(ctx, delivery.RolloutConfigMap(s.before.Namespace, s.before.Name))
-	if err != nil {
+	if err != nil || cm == nil {
 		return err
 	}
-	if cm != nil && s.seen.AppID != "" {
-		if s.signer, err = r.signer(ctx); err == nil {
-			if doc, err := s.signer.Verify([]byte(cm.Data[delivery.KeyEnvelope])); err == nil && doc.AppID == s.seen.AppID {
-				s.seen.LastSequence = doc.Sequence
-			}
+	if signer, err := r.signer(ctx); err == nil {
+		doc, err := signer.Verify([]byte(cm.Data[delivery.KeyEnvelope]))
+		if err == nil && doc.AppID == s.seen.AppID && doc.Channel == s.before.Spec.Channel {
+			s.seen.LastSequence = doc.Sequence
 		}
 	}
+	return nil
+}
+
+// gatherLedger reads what an earlier Rollout has left, where this one has decided
+// nothing yet. What must not be served any longer is not taken over.
+func (r *RolloutReconciler) gatherLedger(ctx context.Context, s *rolloutScope) error {
 	if s.before.Status.Sequence != 0 || s.seen.AppID == "" {
 		return nil
 	}
@@ -312,13 +242,20 @@ func (r *RolloutReconciler) gatherNumbers(ctx context.Context, s *rolloutScope) 
 			s.seen.Adopt, s.seen.StableHostApps = e.Stable, e.HostApps
 		}
 	}
-	return nil
+	if s.seen.Adopt == nil {
+		return nil
+	}
+	return r.gatherUnservable(ctx, s, *s.seen.Adopt, s.seen.HostApps)
 }
 
 func ledgerEntry(ro *v1alpha1.Rollout) ledger.Entry {
 	st := ro.Status
-	return ledger.Entry{
+	e := ledger.Entry{
 		Channel: ro.Spec.Channel, HostApps: st.Document.HostApps, Namespace: ro.Namespace, Rollout: ro.Name,
 		Sequence: st.Sequence, Delivery: st.LastDelivery, Stable: st.Stable,
 	}
+	if st.Document.Availability == delivery.Removed {
+		e.Stable = nil // a later Rollout must not bring back what this one took from devices
+	}
+	return e
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
-	"github.com/miniprogram-dev/miniprogram-operator/internal/signing"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 )
@@ -22,22 +22,19 @@ import (
 // publishRecorded publishes the document that the recorded status prescribes. It
 // mends a ConfigMap that was changed or deleted by hand in the same way.
 func (r *RolloutReconciler) publishRecorded(ctx context.Context, s *rolloutScope) error {
-	ro := s.before
-	doc, err := delivery.Render(ro.Namespace, ro.Name, ro.Spec.Channel, &ro.Status)
-	if errors.Is(err, delivery.ErrNothingRecorded) {
+	if s.frozen() {
 		return nil
 	}
-	if err != nil {
-		return err
+	// What cannot be published is passed over: what is decided next may be, and
+	// recordDecision asks.
+	if payload, err := payloadOf(s.before, &s.before.Status); err == nil {
+		return r.signAndWrite(ctx, s, payload)
 	}
-	payload, err := document.Marshal(doc)
-	if err != nil {
-		return task.Stall("DocumentInvalid", fmt.Errorf("the document cannot be published: %w", err))
-	}
+	return nil
+}
+
+func (r *RolloutReconciler) signAndWrite(ctx context.Context, s *rolloutScope, payload []byte) error {
 	signer, err := r.signer(ctx)
-	if errors.Is(err, signing.ErrKeyMissing) {
-		return task.Wait("SigningKeyMissing", time.Minute, "%s", err)
-	}
 	if err != nil {
 		return err
 	}
@@ -46,6 +43,28 @@ func (r *RolloutReconciler) publishRecorded(ctx context.Context, s *rolloutScope
 		return err
 	}
 	return r.writeDocument(ctx, s, payload, envelope)
+}
+
+// frozen tells that the record must not be published, nor remembered. A document
+// of ours with a higher sequence is out: the record is old, of a manager that
+// leads no longer or from a backup, and the next decision goes above it. Or
+// somebody else holds the app ID: the documents are theirs to write.
+func (s *rolloutScope) frozen() bool {
+	_, taken := errors.AsType[*ledger.TakenError](s.held)
+	return taken || s.seen.LastSequence > s.before.Status.Sequence
+}
+
+// payloadOf is what would be signed for a status.
+func payloadOf(ro *v1alpha1.Rollout, st *v1alpha1.RolloutStatus) ([]byte, error) {
+	doc, err := delivery.Render(ro.Namespace, ro.Name, ro.Spec.Channel, st)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := document.Marshal(doc)
+	if err != nil {
+		return nil, task.Stall("DocumentInvalid", fmt.Errorf("the document cannot be published, and what is published stays: %w", err))
+	}
+	return payload, nil
 }
 
 func (r *RolloutReconciler) writeDocument(ctx context.Context, s *rolloutScope, payload, envelope []byte) error {
@@ -91,7 +110,7 @@ func (r *RolloutReconciler) removeForged(ctx context.Context, name string, seque
 }
 
 // raised tells that the ConfigMap's sequence is higher than the one to publish. A
-// document of ours with a higher one never comes here: the decision goes above it.
+// document of ours with a higher one never comes here: see frozen.
 func raised(cm *corev1.ConfigMap, sequence int64) bool {
 	text, ok := cm.Data[delivery.KeySequence]
 	if !ok {

@@ -20,7 +20,11 @@ func reportRollout(s *rolloutScope, err error, now metav1.Time) {
 		err = unfinished(s.move)
 	}
 	_, message := failure(err)
-	st.Summary = clipSummary(orElse(message, s.move.Message))
+	st.Summary = clip(orElse(message, s.move.Message), maxSummary)
+	if s.move.Verb == "" { // nothing was decided: what was true of the target stays true
+		st.Conditions = task.Conditions(st.Conditions, ro.Generation, err, now, "")
+		return
+	}
 
 	set := func(kind string, is bool, reason, message string) {
 		if !is {

@@ -4,14 +4,17 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/signing"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
@@ -58,20 +61,24 @@ func (s *Shared) updateStatus(ctx context.Context, before, after client.Object, 
 
 // event tells people one fact about an object.
 func (s *Shared) event(about client.Object, kind, reason, action, format string, args ...any) {
-	note := fmt.Sprintf(format, args...)
-	if len(note) > 1000 {
-		note = note[:1000]
-	}
-	s.Events.Eventf(about, nil, kind, reason, action, "%s", note)
+	s.Events.Eventf(about, nil, kind, reason, action, "%s", clip(fmt.Sprintf(format, args...), maxSummary))
 }
 
-// ignoreGone turns a write's answer that the object is gone into nothing: there
-// is nobody left to tell.
-func ignoreGone(err error) error {
-	if apierrors.IsNotFound(err) {
-		return nil
+// overtaken tells that somebody else wrote first, or that the cache lags behind
+// what was written. Nothing is wrong: the pass runs again on what is there then,
+// and tells nobody of it.
+func overtaken(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
+
+// tryAgain is the result of a pass that was overtaken.
+var tryAgain = ctrl.Result{RequeueAfter: 200 * time.Millisecond}
+
+// unwritten is the result of a pass whose status could not be written. When the
+// object is gone, there is nobody left to tell.
+func unwritten(err error) (ctrl.Result, error) {
+	if overtaken(err) {
+		return tryAgain, nil
 	}
-	return err
+	return ctrl.Result{}, client.IgnoreNotFound(err)
 }
 
 // Bounds of the time between two tries of what no watch can tell about.
@@ -95,9 +102,48 @@ func waitAtLeast(reason string, backoff, asked time.Duration, message string) er
 	return task.Wait(reason, max(backoff, asked), "%s", message)
 }
 
+// Bounds of texts in the API, in characters.
+const (
+	maxSummary = 1000  // status.summary, and the note of an event, take 1024
+	maxMessage = 32768 // of a condition
+	maxFinding = 1024  // the message of a finding
+)
+
+// clip shortens a text to at most limit characters. One that is too long would
+// make the API server refuse the whole status, and with it what was to be told.
+func clip(s string, limit int) string {
+	runes := []rune(s)
+	if len(runes) <= limit {
+		return s
+	}
+	return string(runes[:limit-1]) + "…"
+}
+
+// actionVerb is what the action annotation of a MiniProgram or a version asks
+// for. On these kinds it is a state: it holds for as long as it is there, and
+// admission lets only the holders of its verb take it away.
+func actionVerb(o client.Object) string {
+	verb, _, _ := strings.Cut(o.GetAnnotations()[v1alpha1.ActionAnnotation], "@")
+	return verb
+}
+
+// withdrawn tells that a version must never be served again, by its spec or by an action.
+func withdrawn(v *v1alpha1.MiniProgramVersion) bool {
+	return v.Spec.Availability == v1alpha1.AvailabilityWithdrawn || actionVerb(v) == "withdraw"
+}
+
+// availability of a program, by an action or by its spec. The action resume ends
+// the action suspend, not a suspension that the spec asks for.
+func availability(p *v1alpha1.MiniProgram) string {
+	if actionVerb(p) == "suspend" {
+		return v1alpha1.AvailabilitySuspended
+	}
+	return p.Spec.Availability
+}
+
 func setCondition(conds *[]metav1.Condition, generation int64, now metav1.Time, kind string, status metav1.ConditionStatus, reason, message string) {
 	meta.SetStatusCondition(conds, metav1.Condition{
-		Type: kind, Status: status, Reason: reason, Message: message,
+		Type: kind, Status: status, Reason: reason, Message: clip(message, maxMessage),
 		ObservedGeneration: generation, LastTransitionTime: now,
 	})
 }

@@ -1,0 +1,103 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/policy"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
+)
+
+// gatherCandidate reads the version that the spec names and asks the gate about it.
+func (r *RolloutReconciler) gatherCandidate(ctx context.Context, s *rolloutScope) error {
+	if s.program == nil {
+		return nil
+	}
+	name := s.before.Spec.VersionRef.Name
+	var v v1alpha1.MiniProgramVersion
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: s.before.Namespace, Name: name}, &v)
+	if apierrors.IsNotFound(err) {
+		s.seen.Missing = rollout.Hold{Reason: "VersionMissing", Message: fmt.Sprintf("spec.versionRef names MiniProgramVersion %s, which does not exist in namespace %s: create it, or name another", name, s.before.Namespace)}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if v.Spec.MiniProgramRef.Name != s.program.Name {
+		s.seen.Missing = rollout.Hold{Reason: "OtherProgram", Message: fmt.Sprintf("spec.versionRef names MiniProgramVersion %s, which belongs to MiniProgram %s: name one of %s", name, v.Spec.MiniProgramRef.Name, s.program.Name)}
+		return nil
+	}
+	if v.Status.Artifact == nil || v.Status.Bundle == nil {
+		s.seen.Missing = rollout.Hold{Reason: "VersionNotReady", Message: fmt.Sprintf("MiniProgramVersion %s is not ready: %s", name, notReady(&v))}
+		return nil
+	}
+	s.seen.Candidate, err = r.candidate(ctx, s, &v)
+	return err
+}
+
+func notReady(v *v1alpha1.MiniProgramVersion) string {
+	if c := meta.FindStatusCondition(v.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+		return c.Message
+	}
+	return "it was not looked at yet"
+}
+
+func (r *RolloutReconciler) candidate(ctx context.Context, s *rolloutScope, v *v1alpha1.MiniProgramVersion) (*rollout.Candidate, error) {
+	// Other rollouts serve the program's other host apps: what lacks there is theirs to wait for.
+	asked := s.seen.HostApps
+	if len(asked) == 0 {
+		asked = s.program.Spec.HostApps
+	}
+	j, err := r.judge(ctx, v, s.program, asked, s.now)
+	if err != nil {
+		return nil, err
+	}
+	content, err := r.checkContent(ctx, v, j.policies, asked)
+	if err != nil {
+		return nil, err
+	}
+	c := &rollout.Candidate{Variant: variantOf(v), HostApps: j.verdict.ApprovedHostApps}
+	hold := func(reason, format string, args ...any) {
+		c.Problem = &rollout.Hold{Reason: reason, Message: fmt.Sprintf(format, args...)}
+		c.HostApps = nil
+	}
+	unapproved := slices.ContainsFunc(s.seen.HostApps, func(h string) bool { return !slices.Contains(j.verdict.ApprovedHostApps, h) })
+	switch {
+	case withdrawn(v):
+		hold("Withdrawn", "MiniProgramVersion %s was withdrawn: name another version", v.Name)
+	case j.verdict.Rejected:
+		hold("Rejected", "MiniProgramVersion %s was rejected: %s", v.Name, j.verdict.Message)
+	case v.Status.Bundle.AppID != s.program.Spec.AppID:
+		hold("OtherAppID", "MiniProgramVersion %s was packaged for app ID %s, not %s: create another version", v.Name, v.Status.Bundle.AppID, s.program.Spec.AppID)
+	case policy.Blocking(content) > 0:
+		hold("PolicyFailed", "a policy objects to MiniProgramVersion %s: see its condition PolicyPassed", v.Name)
+	case v.Spec.Review != v1alpha1.ReviewRequested && !j.verdict.Approved:
+		hold("NotApproved", "MiniProgramVersion %s is not approved: set its spec.review to Requested to ask for reviews", v.Name)
+	case unapproved:
+		hold("NotApproved", "MiniProgramVersion %s is not approved: %s", v.Name, j.verdict.Message)
+	}
+	return c, nil
+}
+
+// variantOf copies all that the document says of a version.
+func variantOf(v *v1alpha1.MiniProgramVersion) v1alpha1.Variant {
+	v = v.DeepCopy()
+	out := v1alpha1.Variant{
+		VersionRef: v.Name, Version: v.Spec.Version, VersionCode: v.Status.Bundle.VersionCode, Format: v.Status.Bundle.Format, EntryPage: v.Status.Bundle.EntryPage,
+		Repository: v.Status.Artifact.Repository, Digest: v.Status.Artifact.Digest, ContentDigest: v.Status.Bundle.ContentDigest,
+		Declaration: v.Status.Declaration, Compatibility: v.Spec.Compatibility, Install: v.Spec.Install,
+	}
+	if a := v.Status.Artifact.Archive; a != nil {
+		out.Archive = *a
+	}
+	if c := v.Status.Artifact.Content; c != nil {
+		out.Content = *c
+	}
+	return out
+}
