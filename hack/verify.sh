@@ -54,4 +54,5 @@ for module in . sdk/go hack/tools; do
   check "vet of $module" vet "$module"
 done
 check "generated files" generated
+check "README's figures" go run ./hack/readme -check
 exit $failed

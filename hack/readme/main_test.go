@@ -1,0 +1,46 @@
+package main
+
+import "testing"
+
+func TestReplacePutsTheBlockBetweenItsMarkers(t *testing.T) {
+	got, err := replace("a\n<!-- begin x -->\nold\n<!-- end x -->\nb\n", "x", "new")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "a\n<!-- begin x -->\nnew\n<!-- end x -->\nb\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestReplaceRefusesATextWithoutMarkers(t *testing.T) {
+	for name, text := range map[string]string{"none": "a", "not closed": "<!-- begin x -->\n"} {
+		if _, err := replace(text, "x", "new"); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestTheExcerptKeepsPartsAndMarksWhatIsLeftOut(t *testing.T) {
+	got := excerpt("hello\nworld\n\nBuild\n  x\n\nStart\n  y\n\nStop\n  z\n")
+	if want := "…\n\nStart\n  y\n\n…"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestTheTableHasARowForEveryTime(t *testing.T) {
+	got, err := figuresTable([]byte(`{"time":"T","cpus":2,"go":"go1","os":"linux","lifeSeconds":3,
+		"startSeconds":{"total":2,"controlPlane":1,"install":0.5},"configMapWriteToServedMs":{"samples":[1,2],"min":1,"median":1.5,"max":2}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "Measured by the checked demo at T on 2 cores, linux, go1.\n\n" +
+		"| what | least | median | most | samples |\n|---|---|---|---|---|\n" +
+		"| `kubectl apply` of a version → artifact in the registry and in status | 0.0 ms | 0.0 ms | 0.0 ms | 0 |\n" +
+		"| last approval → first share served over HTTP | 0.0 ms | 0.0 ms | 0.0 ms | 0 |\n" +
+		"| write of the document's ConfigMap → served over HTTP | 1.0 ms | 1.5 ms | 2.0 ms | 2 |\n" +
+		"| 1,000 users ask what they get | 0.0 ms | 0.0 ms | 0.0 ms | 0 |\n" +
+		"\nEverything starts in 2.0 s, of which 1.0 s are the control plane and 0.5 s the installation; the life takes 3.0 s."
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
