@@ -22,7 +22,7 @@ import (
 )
 
 // +kubebuilder:rbac:groups=miniprogram.dev,resources=miniprograms;miniprogramversions;reviews;rollouts;reviewpolicies;hostapps,verbs=get;list;watch
-// +kubebuilder:rbac:groups=miniprogram.dev,resources=miniprograms/status;miniprogramversions/status;reviews/status;rollouts/status;reviewpolicies/status;hostapps/status,verbs=update
+// +kubebuilder:rbac:groups=miniprogram.dev,resources=miniprograms/status;miniprogramversions/status;reviews/status;rollouts/status;reviewpolicies/status;hostapps/status,verbs=update;patch
 // +kubebuilder:rbac:groups=miniprogram.dev,resources=reviews,verbs=create;delete
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
