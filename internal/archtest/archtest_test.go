@@ -124,7 +124,7 @@ func TestWords(t *testing.T) {
 		"a silenced linter":       {text: "\nx() //no" + "lint:errcheck\n", want: `x.yaml:2: "//no` + `lint": mend what the linter found, or say in .golangci.yml why it is wrong`},
 		"a path of one machine":   {text: "cd /wo" + "rk/main\n", want: `x.yaml:1: "/wo` + `rk/": a path of one machine`},
 		"a path in a container":   {text: "WORKDIR /src\n"},
-		"a path below another":    {text: "dir: api/work/x\n"},
+		"a path below another":    {text: "dir: api/wo" + "rk/x\n"},
 		"deprecated requeueing":   {text: "return ctrl.Result{Re" + "queue: true}, nil", want: `x.yaml:1: "Result{Re` + `queue:": deprecated in controller-runtime`},
 		"requeueing after a time": {text: "return ctrl.Result{RequeueAfter: d}, nil"},
 	} {
