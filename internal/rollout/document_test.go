@@ -173,12 +173,16 @@ func TestTheSequence(t *testing.T) {
 		seen     Seen
 		want     int64
 	}{
-		"nothing changed":                    {released(), seeing("1.0.0"), published.Unix()},
-		"the listing did":                    {released(), seeing("1.0.0", renamed), now.Unix()},
-		"twice in a second":                  {changed(released(), func(st *status) { st.Sequence = now.Unix() }), seeing("1.0.0", renamed), now.Unix() + 1},
-		"the clock went back":                {changed(released(), func(st *status) { st.Sequence = now.Unix() + 99 }), seeing("1.0.0", renamed), now.Unix() + 100},
-		"what is out is newer":               {released(), seeing("1.0.0", func(s *Seen) { s.LastSequence = now.Unix() + 50 }), now.Unix() + 51},
-		"what is out is what was recorded":   {released(), seeing("1.0.0", func(s *Seen) { s.LastSequence = published.Unix() }), published.Unix()},
+		"nothing changed":                  {released(), seeing("1.0.0"), published.Unix()},
+		"the listing did":                  {released(), seeing("1.0.0", renamed), now.Unix()},
+		"twice in a second":                {changed(released(), func(st *status) { st.Sequence = now.Unix() }), seeing("1.0.0", renamed), now.Unix() + 1},
+		"the clock went back":              {changed(released(), func(st *status) { st.Sequence = now.Unix() + 99 }), seeing("1.0.0", renamed), now.Unix() + 100},
+		"what is out is newer":             {released(), seeing("1.0.0", func(s *Seen) { s.LastSequence = now.Unix() + 50 }), now.Unix() + 51},
+		"what is out is what was recorded": {released(), seeing("1.0.0", func(s *Seen) { s.LastSequence = published.Unix() }), published.Unix()},
+		"no host app is known to say how often to ask": {
+			changed(released(), func(st *v1alpha1.RolloutStatus) { st.Document.PollSeconds = 600 }),
+			seeing("1.0.0", func(s *Seen) { s.HostApps, s.PollRest, s.PollBusy = nil, 0, 0 }), published.Unix(),
+		},
 		"the program is gone, its facts not": {released(), seeing("1.0.0", func(s *Seen) { s.Program = nil }), published.Unix()},
 	} {
 		t.Run(name, func(t *testing.T) {

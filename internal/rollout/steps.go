@@ -242,7 +242,9 @@ func (d *decider) refreshFacts() {
 		facts.Availability = v1alpha1.AvailabilityWithdrawn // what is installed must go
 	}
 	facts.HostApps = d.hostApps(facts.HostApps)
-	facts.PollSeconds = d.poll()
+	if len(d.seen.HostApps) > 0 || facts.PollSeconds == 0 {
+		facts.PollSeconds = d.poll() // else nobody is known who could say: what was recorded stays
+	}
 	if len(facts.HostApps) == 0 {
 		d.st.Document = nil // a document is for somebody
 	}
