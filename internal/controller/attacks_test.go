@@ -136,8 +136,9 @@ func TestADocumentOfOursWithAHigherSequenceIsNeverTakenBack(t *testing.T) {
 	g.must(t, err)
 	envelope, err := g.ourKey(t).Sign(payload)
 	g.must(t, err)
+	before := out.DeepCopy()
 	out.Data[delivery.KeyEnvelope], out.Data[delivery.KeySequence] = string(envelope), show(newer.Sequence)
-	g.must(t, g.admin.Update(ctx(t), &out))
+	g.must(t, g.admin.Patch(ctx(t), &out, client.MergeFrom(before)))
 	g.awaitRollout(t, "app", "it goes above", func(ro *v1alpha1.Rollout) bool {
 		return ro.Status.Sequence > newer.Sequence && isOut(ro)
 	})

@@ -19,8 +19,9 @@ func TestWhatAHostAppCannotGrantIsNotReleasedThere(t *testing.T) {
 	g.letApprove(t, g.rosaName, "quality", "app")
 	var host v1alpha1.HostApp
 	g.must(t, g.admin.Get(ctx(t), key("", g.host), &host))
+	before := host.DeepCopy()
 	host.Spec.Capabilities = []string{"camera"}
-	g.must(t, g.admin.Update(ctx(t), &host))
+	g.must(t, g.admin.Patch(ctx(t), &host, client.MergeFrom(before)))
 	g.must(t, g.dana.Create(ctx(t), &v1alpha1.MiniProgram{
 		ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: "app"},
 		Spec: v1alpha1.MiniProgramSpec{
@@ -161,8 +162,9 @@ func TestALabelOfTheNamespaceWakesWhatDependsOnIt(t *testing.T) {
 	var host v1alpha1.HostApp
 	g.must(t, g.admin.Get(ctx(t), key("", g.host), &host))
 	chosen := &metav1.LabelSelector{MatchLabels: map[string]string{"team": g.ns}}
+	before := host.DeepCopy()
 	host.Spec.NamespaceSelector = chosen
-	g.must(t, g.admin.Update(ctx(t), &host))
+	g.must(t, g.admin.Patch(ctx(t), &host, client.MergeFrom(before)))
 	g.must(t, g.admin.Create(ctx(t), &v1alpha1.ReviewPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: "late-" + g.ns},
 		Spec:       v1alpha1.ReviewPolicySpec{NamespaceSelector: chosen, Enforcement: v1alpha1.Enforce, Approvals: []v1alpha1.ApprovalRule{{Role: "privacy"}}},
@@ -176,8 +178,9 @@ func TestALabelOfTheNamespaceWakesWhatDependsOnIt(t *testing.T) {
 	})
 	var ns corev1.Namespace
 	g.must(t, g.admin.Get(ctx(t), key("", g.ns), &ns))
+	unlabelled := ns.DeepCopy()
 	ns.Labels["team"] = g.ns
-	g.must(t, g.admin.Update(ctx(t), &ns))
+	g.must(t, g.admin.Patch(ctx(t), &ns, client.MergeFrom(unlabelled)))
 	g.pending(t, "app-1.0.0", "privacy")
 	g.awaitRollout(t, "app", "it waits for the other approval", func(ro *v1alpha1.Rollout) bool {
 		return strings.Contains(condition(ro.Status.Conditions, v1alpha1.ConditionReady), "waits for 1 approval of role privacy")
