@@ -186,6 +186,13 @@ type MiniProgramVersionStatus struct {
 	// declaration of the MiniProgram, frozen when the version was packaged.
 	// +optional
 	Declaration *Declaration `json:"declaration,omitempty"`
+	// hostApps that the MiniProgram was meant for when the version was packaged. An approval for all host
+	// apps speaks for these; one that was added later needs an approval that names it.
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MaxLength=253
+	// +listType=set
+	// +optional
+	HostApps []string `json:"hostApps,omitempty"`
 	// findings of the checks.
 	// +optional
 	Findings *FindingsStatus `json:"findings,omitempty"`
@@ -312,6 +319,13 @@ type ReviewsStatus struct {
 	// +listType=atomic
 	// +optional
 	Missing []MissingApproval `json:"missing,omitempty"`
+	// withheldPermissions are declared permissions that a reviewer did not agree to: the published
+	// document leaves them out.
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MaxLength=128
+	// +listType=set
+	// +optional
+	WithheldPermissions []string `json:"withheldPermissions,omitempty"`
 }
 
 // MissingApproval is a number of approvals that are waited for.
@@ -360,6 +374,12 @@ type JudgedBy struct {
 	// generation of it.
 	// +required
 	Generation int64 `json:"generation"`
+	// sha256 of its spec in canonical JSON, with the prefix "sha256:": a policy that was deleted and
+	// created anew begins again at generation 1.
+	// +kubebuilder:validation:MaxLength=71
+	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
+	// +optional
+	SHA256 string `json:"sha256,omitempty"`
 }
 
 // Author is who handed the version in.

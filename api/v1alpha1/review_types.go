@@ -24,6 +24,11 @@ const (
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Digest",type=string,priority=1,JSONPath=`.spec.digest`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:selectablefield:JSONPath=`.spec.decision`
+// +kubebuilder:selectablefield:JSONPath=`.spec.role`
+// +kubebuilder:selectablefield:JSONPath=`.spec.hostApp`
+// +kubebuilder:selectablefield:JSONPath=`.spec.miniProgramRef.name`
+// +kubebuilder:selectablefield:JSONPath=`.spec.versionRef.name`
 type Review struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
@@ -43,6 +48,7 @@ type Review struct {
 // +kubebuilder:validation:XValidation:rule="self.digest == oldSelf.digest",message="spec.digest may not change: a review is bound to the bytes that were looked at"
 // +kubebuilder:validation:XValidation:rule="self.role == oldSelf.role",message="spec.role may not change"
 // +kubebuilder:validation:XValidation:rule="has(self.hostApp) == has(oldSelf.hostApp) && (!has(self.hostApp) || self.hostApp == oldSelf.hostApp)",message="spec.hostApp may not change"
+// +kubebuilder:validation:XValidation:rule="has(self.rollout) == has(oldSelf.rollout) && (!has(self.rollout) || self.rollout == oldSelf.rollout)",message="spec.rollout may not change"
 // +kubebuilder:validation:XValidation:rule="has(self.requestedBy) == has(oldSelf.requestedBy) && (!has(self.requestedBy) || self.requestedBy == oldSelf.requestedBy)",message="spec.requestedBy may not change"
 // +kubebuilder:validation:XValidation:rule="has(self.expirationTime) == has(oldSelf.expirationTime) && (!has(self.expirationTime) || self.expirationTime == oldSelf.expirationTime)",message="spec.expirationTime may not change"
 // +kubebuilder:validation:XValidation:rule="oldSelf.decision == 'Pending' || self.decision == oldSelf.decision",message="spec.decision may not change once it is taken; a later Review can supersede it"
@@ -50,6 +56,9 @@ type Review struct {
 // +kubebuilder:validation:XValidation:rule="oldSelf.decision == 'Pending' || (has(self.comment) == has(oldSelf.comment) && (!has(self.comment) || self.comment == oldSelf.comment))",message="spec.comment may not change once the decision is taken"
 // +kubebuilder:validation:XValidation:rule="oldSelf.decision == 'Pending' || (has(self.checklist) == has(oldSelf.checklist) && (!has(self.checklist) || self.checklist == oldSelf.checklist))",message="spec.checklist may not change once the decision is taken"
 // +kubebuilder:validation:XValidation:rule="oldSelf.decision == 'Pending' || (has(self.supersedes) == has(oldSelf.supersedes) && (!has(self.supersedes) || self.supersedes == oldSelf.supersedes))",message="spec.supersedes may not change once the decision is taken"
+// +kubebuilder:validation:XValidation:rule="oldSelf.decision == 'Pending' || (has(self.approvedPermissions) == has(oldSelf.approvedPermissions) && (!has(self.approvedPermissions) || self.approvedPermissions == oldSelf.approvedPermissions))",message="spec.approvedPermissions may not change once the decision is taken"
+// +kubebuilder:validation:XValidation:rule="!has(self.rollout) || !has(self.hostApp)",message="spec.hostApp must be unset when spec.rollout is set: a step is approved for all host apps of its Rollout"
+// +kubebuilder:validation:XValidation:rule="self.decision != 'Approved' || !has(self.checklist) || !self.checklist.exists(c, c.result == 'Fail')",message="spec.checklist has an item with result Fail, so spec.decision may not be Approved: reject it, or correct the result"
 // +kubebuilder:validation:XValidation:rule="self.decision != 'Rejected' || (has(self.comment) && self.comment.size() > 0)",message="spec.comment is required when spec.decision is Rejected: say what has to change"
 // +kubebuilder:validation:XValidation:rule="!(self.decision in ['Approved', 'Rejected']) || (has(self.reviewer) && self.reviewer.size() > 0)",message="spec.reviewer is required with a decision: write your own user name, as kubectl auth whoami shows it"
 // +kubebuilder:validation:XValidation:rule="self.decision != 'Pending' || !has(self.reviewer)",message="spec.reviewer may only be set together with a decision"
@@ -76,6 +85,10 @@ type ReviewSpec struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	HostApp string `json:"hostApp,omitempty"`
+	// rollout names the step of a Rollout that the decision is for: an approval then counts there and
+	// nowhere else. Unset: it is about the version. May not change.
+	// +optional
+	Rollout *RolloutStepReference `json:"rollout,omitempty"`
 	// requestedBy is the version's author. May not change.
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
@@ -107,11 +120,40 @@ type ReviewSpec struct {
 	// +listType=atomic
 	// +optional
 	Evidence []Evidence `json:"evidence,omitempty"`
+	// approvedPermissions are the declared permissions that the reviewer agrees to; host apps grant no
+	// others. Unset: all that the version declares. It must hold every permission that the version needs
+	// as Required, else the approval does not count. Write [none] to agree to none. Fixed with the decision.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=128
+	// +listType=set
+	// +optional
+	ApprovedPermissions []string `json:"approvedPermissions,omitempty"`
 	// supersedes names an earlier Review of the same digest and role whose rejection this one lifts. Fixed with the decision.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	Supersedes string `json:"supersedes,omitempty"`
+}
+
+// RolloutStepReference names one step of one attempt of a Rollout in the same namespace.
+type RolloutStepReference struct {
+	// name of the Rollout.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name"`
+	// attempt of the Rollout, from 1. A retry or another target is another attempt, and is approved anew.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=2147483647
+	// +required
+	Attempt int32 `json:"attempt"`
+	// step in spec.steps of the Rollout, from 0.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=19
+	// +required
+	Step int32 `json:"step"`
 }
 
 // ChecklistItem is one thing that the reviewer looked at.
@@ -150,6 +192,10 @@ type ReviewStatus struct {
 	// observedGeneration is the generation that the conditions speak of; -1 before the first pass.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// recordTime is when the decision was written to where it outlives the Review: a rejection to the
+	// MiniProgram's status, an approval to the version's. A decided Review cannot be deleted before.
+	// +optional
+	RecordTime *metav1.Time `json:"recordTime,omitempty"`
 	// conditions: Ready is True when there is nothing more to do with the review.
 	// +listType=map
 	// +listMapKey=type

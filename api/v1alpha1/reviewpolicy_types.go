@@ -2,7 +2,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Values of ReviewPolicy spec.enforcement, of selfApproval, and the role that asks for nobody.
+// Values of ReviewPolicy spec.enforcement, of selfApproval and author, and the role that asks for nobody.
 const (
 	Enforce = "Enforce"
 	Warn    = "Warn"
@@ -10,6 +10,9 @@ const (
 
 	SelfApprovalForbidden = "Forbidden"
 	SelfApprovalAllowed   = "Allowed"
+
+	AuthorAny    = "Any"
+	AuthorProven = "Proven"
 
 	// RoleNone in an approval says that a policy asks for no approval at all.
 	RoleNone = "none"
@@ -44,6 +47,10 @@ type ReviewPolicySpec struct {
 	// namespaceSelector selects developer groups by the labels of their namespaces. Unset: all.
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+	// miniProgramSelector selects mini programs by labels whose keys begin with policy.miniprogram.dev/;
+	// changing those takes verb classify. Unset: all.
+	// +optional
+	MiniProgramSelector *metav1.LabelSelector `json:"miniProgramSelector,omitempty"`
 	// hostApps to which the policy applies. Unset: all.
 	// +kubebuilder:validation:MaxItems=50
 	// +kubebuilder:validation:items:MinLength=1
@@ -132,6 +139,11 @@ type ApprovalRule struct {
 	// +kubebuilder:validation:Enum=Forbidden;Allowed
 	// +optional
 	SelfApproval string `json:"selfApproval,omitempty"`
+	// author is Proven when the approval counts only for versions whose author admission has checked
+	// (status.author.standing), not merely declared by an account that may name others. Unset means Any.
+	// +kubebuilder:validation:Enum=Any;Proven
+	// +optional
+	Author string `json:"author,omitempty"`
 	// validSeconds after the decision in which it counts. Unset: without end.
 	// +kubebuilder:validation:Minimum=60
 	// +kubebuilder:validation:Maximum=315360000

@@ -142,7 +142,7 @@ type StepStatus struct {
 	// index of the step, from 0.
 	// +required
 	Index int32 `json:"index"`
-	// kind of the step: SetPercent or Pause.
+	// kind of the step: SetPercent, Pause or Approval.
 	// +optional
 	Kind string `json:"kind,omitempty"`
 	// began is when the step did.

@@ -109,7 +109,7 @@ type RolloutSpec struct {
 }
 
 // RolloutStep is exactly one thing to do.
-// +kubebuilder:validation:XValidation:rule="has(self.setPercent) != has(self.pause)",message="a step needs exactly one of setPercent and pause"
+// +kubebuilder:validation:XValidation:rule="(has(self.setPercent) ? 1 : 0) + (has(self.pause) ? 1 : 0) + (has(self.approval) ? 1 : 0) == 1",message="a step needs exactly one of setPercent, pause and approval"
 type RolloutStep struct {
 	// setPercent is the share of users that get the target: a whole number, or a string such as "0.25%" with at most two decimals.
 	// +kubebuilder:validation:XIntOrString
@@ -120,6 +120,20 @@ type RolloutStep struct {
 	// pause before the next step.
 	// +optional
 	Pause *PauseStep `json:"pause,omitempty"`
+	// approval of a person before the next step. Promoting does not replace it.
+	// +optional
+	Approval *ApprovalStep `json:"approval,omitempty"`
+}
+
+// ApprovalStep waits until somebody other than the version's author approves a
+// Review that names this very step and attempt.
+type ApprovalStep struct {
+	// role of the reviewer, who needs approve on miniprograms/review-<role>.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^[a-z]([a-z0-9-]*[a-z0-9])?$`
+	// +required
+	Role string `json:"role"`
 }
 
 // PauseStep waits for a time, or for a person.
