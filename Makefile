@@ -52,8 +52,9 @@ bench: ## Run the benchmarks.
 	cd sdk/go && go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: lint
-lint: $(BIN)/golangci-lint ## Run the linters.
+lint: $(BIN)/golangci-lint ## Run the linters, on api/ with the conventions of Kubernetes APIs.
 	@for module in . sdk/go hack/tools; do echo "lint $$module"; (cd $$module && $(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
+	@echo "lint api" && $(BIN)/golangci-lint run --config .golangci-api.yml ./api/...
 
 .PHONY: verify
 verify: $(BIN)/golangci-lint ## Check formatting, vet, generated files, modules, shell scripts and lint.
@@ -95,5 +96,6 @@ $(BIN)/registry: $(TOOLS_MODULE)
 $(BIN)/referrers: $(TOOLS_MODULE) hack/tools/referrers/main.go
 	$(build-tool) ./referrers
 
+# golangci-lint with kube-api-linter in it.
 $(BIN)/golangci-lint: $(TOOLS_MODULE)
-	$(build-tool) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	$(build-tool) sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter

@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 if [ -d api ]; then
   go tool controller-gen object paths=./api/...
   go tool controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
+  go run ./hack/crds
 fi
 if [ -d internal/controller ]; then
   go tool controller-gen rbac:roleName=miniprogram-manager paths=./internal/controller/... output:rbac:dir=config/rbac

@@ -73,7 +73,7 @@ var fields = map[string]field{
 	"a withdrawal is not left out":                 {who: dora, do: patch("MiniProgramVersion", "shop-0", "spec: {availability: null}"), want: []string{"spec: spec.availability may not go back from Withdrawn; create another version instead"}},
 	"a version from a registry":                    {who: dora, do: newVersion("oci: {ref: registry/shop}")},
 	"a version from a web server":                  {who: dora, do: newVersion(`http: {url: "https://example.com/a.zip"}`)},
-	"a version from nowhere":                       {who: dora, do: newVersion(""), want: []string{"spec.source: spec.source needs exactly one of oci, http and configMap"}},
+	"a version from nowhere":                       {who: dora, do: newVersion(""), want: []string{"spec.source: Invalid value: 0: spec.source in body should have at least 1 properties", "spec.source: spec.source needs exactly one of oci, http and configMap"}},
 	"a version from two places":                    {who: dora, do: newVersion(`oci: {ref: registry/shop}, http: {url: "https://example.com/a.zip"}`), want: []string{"spec.source: spec.source needs exactly one of oci, http and configMap"}},
 
 	"a review is decided":                 {who: wanda, do: review1("decision: Approved, reviewer: wanda")},
@@ -105,7 +105,7 @@ var fields = map[string]field{
 	"a decided review lifts nothing later": {who: rita, do: decided("supersedes: rejected"), want: []string{"spec: spec.supersedes may not change once the decision is taken"}},
 	"a rejection with a comment":           {who: wanda, do: review1("decision: Rejected, reviewer: wanda, comment: No policy.")},
 	"a rejection without a comment":        {who: wanda, do: review1("decision: Rejected, reviewer: wanda"), want: []string{"spec: spec.comment is required when spec.decision is Rejected: say what has to change"}},
-	"a rejection with an empty comment":    {who: wanda, do: review1(`decision: Rejected, reviewer: wanda, comment: ""`), want: []string{"spec: spec.comment is required when spec.decision is Rejected: say what has to change"}},
+	"a rejection with an empty comment":    {who: wanda, do: review1(`decision: Rejected, reviewer: wanda, comment: ""`), want: []string{`spec.comment: Invalid value: "": spec.comment in body should be at least 1 chars long`}},
 	"a reviewer before the decision":       {who: wanda, do: review1("reviewer: wanda"), want: []string{"spec: spec.reviewer may only be set together with a decision"}},
 
 	"a rollout follows another version":     {who: olga, do: patch("Rollout", "shop", "spec: {versionRef: {name: shop-2}}")},
@@ -114,8 +114,8 @@ var fields = map[string]field{
 	"no steps":                              {who: olga, do: newRollout("")},
 	"falling steps":                         {who: olga, do: newRollout(`{setPercent: 5}, {pause: {}}, {setPercent: "4.99%"}`), want: []string{"spec.steps: spec.steps: setPercent may not fall from one step to a later one"}},
 	"a pause first":                         {who: olga, do: newRollout("{pause: {}}, {setPercent: 5}"), want: []string{"spec: spec.steps: the first step must be a setPercent"}},
-	"a step that is two":                    {who: olga, do: newRollout("{setPercent: 5, pause: {}}"), want: []string{"spec.steps[0]: a step needs exactly one of setPercent and pause"}},
-	"a step that is none":                   {who: olga, do: newRollout("{setPercent: 5}, {}"), want: []string{"spec.steps[1]: a step needs exactly one of setPercent and pause"}},
+	"a step that is two":                    {who: olga, do: newRollout("{setPercent: 5, pause: {}}"), want: []string{"spec.steps[0]: exactly one of the fields in [setPercent pause approval] must be set"}},
+	"a step that is none":                   {who: olga, do: newRollout("{setPercent: 5}, {}"), want: []string{"spec.steps[1]: exactly one of the fields in [setPercent pause approval] must be set"}},
 	"a share above all":                     {who: olga, do: newRollout("{setPercent: 101}"), want: []string{`spec.steps[0].setPercent: setPercent must be a whole number from 0 to 100, or a string such as "0.25%" with at most two decimals`}},
 	"a share with three decimals":           {who: olga, do: newRollout(`{setPercent: "0.125%"}`), want: []string{`spec.steps[0].setPercent: setPercent must be a whole number from 0 to 100, or a string such as "0.25%" with at most two decimals`}},
 	"a pause until a person comes, at most": {who: olga, do: newRollout("{setPercent: 5}, {pause: {timeoutSeconds: 60, onTimeout: Abort}}")},
@@ -244,7 +244,9 @@ func TestEveryRuleOfTheKindsIsTried(t *testing.T) {
 	for _, f := range fields {
 		for _, problem := range f.want {
 			_, message, _ := strings.Cut(problem, ": ")
-			tried = append(tried, message)
+			if !strings.HasPrefix(message, "Invalid value: ") { // else a bound said it, not a rule
+				tried = append(tried, message)
+			}
 		}
 	}
 	slices.Sort(tried)

@@ -92,6 +92,39 @@ func TestMoreDecisionsThanAStatusTakes(t *testing.T) {
 	}
 }
 
+func TestAVersionWhoseNumbersAreTooLargeForItsCode(t *testing.T) {
+	g := newGroup(t, "quality")
+	g.program(t, "app")
+	for version, want := range map[string]int64{
+		"2.3.4": 20304, "0.0.0": 1, "900719925474.9.91": 9007199254740991,
+		"900719925475.0.0": 9007199254740991, "18446744073709551615.0.0": 9007199254740991, "1.18446744073709551615.2": 9007199254740991,
+	} {
+		g.release(t, "app", version)
+		v := g.awaitVersion(t, "app-"+version, v1alpha1.ConditionReady, "True Succeeded: the artifact is published and checked")
+		if v.Status.Bundle.VersionCode != want {
+			t.Errorf("%s has the code %d, want %d", version, v.Status.Bundle.VersionCode, want)
+		}
+	}
+}
+
+func TestAnActionThatIsLongerThanAStatusTakesIsAnsweredOnce(t *testing.T) {
+	g := newGroup(t, "quality")
+	g.underWay(t)
+	g.act(t, "app", "abort@"+strings.Repeat("界", 300))
+	ro := g.awaitRollout(t, "app", "it is answered", func(ro *v1alpha1.Rollout) bool {
+		return strings.HasPrefix(ro.Status.LastAction.Value, "abort@界")
+	})
+	answer := *ro.Status.LastAction
+	want := v1alpha1.ActionAnswer{
+		Value: "abort@" + strings.Repeat("界", 249) + "…", User: "olu-" + g.ns, Result: "Invalid", Message: answer.Message, Time: answer.Time,
+	}
+	if answer != want || ro.Status.Target == nil {
+		t.Errorf("the answer is %s, want %s", show(answer), show(want))
+	}
+	g.act(t, "app", "pause@2")
+	g.awaitRollout(t, "app", "the next is answered too", func(ro *v1alpha1.Rollout) bool { return ro.Status.LastAction.Value == "pause@2" })
+}
+
 func TestAVetoIsNeverForgottenForLaterOnes(t *testing.T) {
 	g := newGroup(t, "quality")
 	g.letApprove(t, g.rosaName, "quality", "app")

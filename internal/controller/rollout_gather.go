@@ -29,7 +29,8 @@ func (r *RolloutReconciler) gather(ctx context.Context, s *rolloutScope) error {
 	s.seen = rollout.Seen{Unservable: map[string]rollout.Hold{}}
 	s.repository = s.before.Namespace + "/" + s.before.Spec.MiniProgramRef.Name
 	if value := s.before.Annotations[v1alpha1.ActionAnnotation]; value != "" {
-		s.seen.Action = &rollout.Action{Value: value, User: s.before.Annotations[v1alpha1.ActionByAnnotation]}
+		// Status remembers what was answered, so what is too long for it is short from here on.
+		s.seen.Action = &rollout.Action{Value: clip(value, maxAction), User: clip(s.before.Annotations[v1alpha1.ActionByAnnotation], maxAction)}
 	}
 	if err := inOrder(ctx, s, r.gatherProgram, r.gatherPublished, r.gatherServed); err != nil {
 		return err

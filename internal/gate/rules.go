@@ -77,11 +77,11 @@ func common(names, selected []string) []string {
 // ruleOf returns what an approval asks for one host app, or for all when hostApp is "".
 func ruleOf(policy string, a v1alpha1.ApprovalRule, hostApp string) Rule {
 	rule := Rule{Policy: policy, Role: a.Role, Count: 1, HostApp: hostApp, SelfApproval: a.SelfApproval == v1alpha1.SelfApprovalAllowed}
-	if a.Count != nil {
-		rule.Count = int(*a.Count)
+	if a.Count != 0 {
+		rule.Count = int(a.Count)
 	}
-	if a.ValidSeconds != nil {
-		rule.Valid = time.Duration(*a.ValidSeconds) * time.Second
+	if a.ValidSeconds != 0 {
+		rule.Valid = time.Duration(a.ValidSeconds) * time.Second
 	}
 	return rule
 }

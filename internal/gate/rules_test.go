@@ -49,7 +49,7 @@ func TestRules(t *testing.T) {
 		},
 		"everything that an approval says is in the rule": {
 			policies: []v1alpha1.ReviewPolicy{policy("base", []v1alpha1.ApprovalRule{
-				{Role: "quality", Count: new(int32(3)), SelfApproval: "Allowed", ValidSeconds: new(int64(60))},
+				{Role: "quality", Count: 3, SelfApproval: "Allowed", ValidSeconds: 60},
 			}, enforcement("Enforce"))},
 			want: answer{Rules: []Rule{{Policy: "base", Role: "quality", Count: 3, SelfApproval: true, Valid: time.Minute}}, Covered: true},
 		},
@@ -72,9 +72,9 @@ func TestRules(t *testing.T) {
 		},
 		"policies that ask the same together ask for the stricter": {
 			policies: []v1alpha1.ReviewPolicy{
-				policy("c", []v1alpha1.ApprovalRule{{Role: "quality", Count: new(int32(1)), SelfApproval: "Allowed", ValidSeconds: new(int64(120))}}),
-				policy("a", []v1alpha1.ApprovalRule{{Role: "quality", Count: new(int32(2)), SelfApproval: "Allowed"}}),
-				policy("b", []v1alpha1.ApprovalRule{{Role: "quality", SelfApproval: "Forbidden", ValidSeconds: new(int64(60))}}),
+				policy("c", []v1alpha1.ApprovalRule{{Role: "quality", Count: 1, SelfApproval: "Allowed", ValidSeconds: 120}}),
+				policy("a", []v1alpha1.ApprovalRule{{Role: "quality", Count: 2, SelfApproval: "Allowed"}}),
+				policy("b", []v1alpha1.ApprovalRule{{Role: "quality", SelfApproval: "Forbidden", ValidSeconds: 60}}),
 			},
 			want: answer{Rules: []Rule{{Policy: "a, b, c", Role: "quality", Count: 2, Valid: time.Minute}}, Covered: true},
 		},

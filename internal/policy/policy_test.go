@@ -20,7 +20,7 @@ func declares(permissions ...v1alpha1.Permission) Facts {
 
 func TestCheck(t *testing.T) {
 	quality := func(bytes int64, files, pages int32) *v1alpha1.QualityRules {
-		return &v1alpha1.QualityRules{MaxBundleBytes: &bytes, MaxFiles: &files, MaxPages: &pages}
+		return &v1alpha1.QualityRules{MaxBundleBytes: bytes, MaxFiles: files, MaxPages: pages}
 	}
 	location := v1alpha1.Permission{Name: "location", Reason: "shops near you"}
 	camera := v1alpha1.Permission{Name: "camera", Reason: " "}
@@ -134,8 +134,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestCheckAnswersForEachPolicyByName(t *testing.T) {
-	pages := int32(1)
-	rules := &v1alpha1.QualityRules{MaxPages: &pages}
+	rules := &v1alpha1.QualityRules{MaxPages: 1}
 	spec := func(enforcement string) v1alpha1.ReviewPolicySpec {
 		return v1alpha1.ReviewPolicySpec{Enforcement: enforcement, Quality: rules}
 	}

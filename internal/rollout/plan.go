@@ -65,8 +65,8 @@ func PlanOf(ro *v1alpha1.Rollout) (Plan, error) {
 	if s.RollbackHistory != nil {
 		p.RollbackHistory = int(*s.RollbackHistory)
 	}
-	if s.History != nil {
-		p.History = int(*s.History)
+	if s.History != 0 {
+		p.History = int(s.History)
 	}
 	for i, step := range s.Steps {
 		parsed, err := stepOf(step)
@@ -80,12 +80,8 @@ func PlanOf(ro *v1alpha1.Rollout) (Plan, error) {
 
 func stepOf(s v1alpha1.RolloutStep) (Step, error) {
 	if p := s.Pause; p != nil {
-		pause := Pause{OnTimeout: p.OnTimeout}
-		if p.Seconds != nil {
-			pause.Wait = time.Duration(*p.Seconds) * time.Second
-		}
-		if p.TimeoutSeconds != nil {
-			pause.Timeout = time.Duration(*p.TimeoutSeconds) * time.Second
+		pause := Pause{
+			Wait: time.Duration(p.Seconds) * time.Second, Timeout: time.Duration(p.TimeoutSeconds) * time.Second, OnTimeout: p.OnTimeout,
 		}
 		return Step{Pause: &pause}, nil
 	}
