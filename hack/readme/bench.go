@@ -45,9 +45,10 @@ func approvalsTable(output string) (string, error) {
 	b.WriteString("| versions that wait | a page of 10 of the queue | all of it | approve one | until the version says so |\n|---|---|---|---|---|\n")
 	rows := 0
 	for _, list := range all {
-		n, ok := strings.CutPrefix(list.name, "BenchmarkWaiting/list/versions=")
-		i := slices.IndexFunc(all, func(m measurement) bool { return m.name == "BenchmarkWaiting/approve/versions="+n })
-		if !ok || i < 0 {
+		queue, ok := strings.CutSuffix(list.name, "/list")
+		n, waits := strings.CutPrefix(queue, "BenchmarkWaiting/versions=")
+		i := slices.IndexFunc(all, func(m measurement) bool { return m.name == queue+"/approve" })
+		if !ok || !waits || i < 0 {
 			continue
 		}
 		rows++

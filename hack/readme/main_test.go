@@ -29,8 +29,8 @@ func TestTheExcerptKeepsPartsAndMarksWhatIsLeftOut(t *testing.T) {
 
 func TestMeasurementsOfApprovalsBecomeTables(t *testing.T) {
 	got, err := approvalsTable("goos: linux\n" +
-		"BenchmarkWaiting/list/versions=10-2 \t 30\t 12796002 ns/op\t 7.643 all-ms\t 4.167 page-ms\n" +
-		"BenchmarkWaiting/approve/versions=10-2 \t 30\t 32029070 ns/op\t 11.65 decide-ms\t 17.24 reconcile-ms\n" +
+		"BenchmarkWaiting/versions=10/list-2 \t 30\t 12796002 ns/op\t 7.643 all-ms\t 4.167 page-ms\n" +
+		"BenchmarkWaiting/versions=10/approve-2 \t 30\t 32029070 ns/op\t 11.65 decide-ms\t 17.24 reconcile-ms\n" +
 		"BenchmarkAdmission/change-a-program-2 \t 50\t 147643 ns/op\t 1.054 cost-ms\t 6.695 with-ms\t 5.641 without-ms\nPASS\n")
 	if err != nil {
 		t.Fatal(err)
