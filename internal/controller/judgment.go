@@ -17,9 +17,6 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
-// indexVersionRef finds the Reviews of a version in the cache.
-const indexVersionRef = "spec.versionRef.name"
-
 // judgment is what reviews and policies say about a version.
 type judgment struct {
 	policies []v1alpha1.ReviewPolicy

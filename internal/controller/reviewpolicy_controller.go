@@ -56,7 +56,7 @@ func (r *ReviewPolicyReconciler) count(ctx context.Context, s *policyScope) erro
 		return task.Stall("SelectorInvalid", fmt.Errorf("spec.namespaceSelector: %w", err))
 	}
 	var versions v1alpha1.MiniProgramVersionList
-	if err := r.Client.List(ctx, &versions); err != nil {
+	if err := r.Client.List(ctx, &versions, client.UnsafeDisableDeepCopy); err != nil {
 		return err
 	}
 	counts := v1alpha1.PolicyVersions{}
@@ -119,7 +119,7 @@ func (r *ReviewPolicyReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("reviewpolicy").
 		For(&v1alpha1.ReviewPolicy{}).
-		Watches(&v1alpha1.MiniProgramVersion{}, all).
+		Watches(&v1alpha1.MiniProgramVersion{}, all, contentJudged).
 		WatchesRawSource(source.Channel(r.Enforcement.changes(), all)).
 		Complete(r)
 }
