@@ -38,7 +38,7 @@ build: ## Build the manager and the manifest service into bin/.
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/manifest-service
 
 .PHONY: generate
-generate: ## Write what is generated: deep copies, CRDs, RBAC, samples.
+generate: ## Write what is generated: deep copies, CRDs, the API reference, RBAC, samples.
 	@bash hack/generate.sh
 
 .PHONY: test
