@@ -53,6 +53,10 @@ type Review struct {
 	Role string
 	// HostApp that the decision is for; "" for all.
 	HostApp string
+	// Rollout whose step the decision is for; "" for one about the version.
+	Rollout string
+	// Attempt, from 1, and Step, from 0, of that Rollout. Without Rollout they mean nothing.
+	Attempt, Step int32
 	// Decision is one of v1alpha1.Decision….
 	Decision string
 	// Reviewer is the user who decided.

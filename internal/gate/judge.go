@@ -69,7 +69,8 @@ func mine(q Question, reviews []Review) []Review {
 func compareReviews(a, b Review) int {
 	return cmp.Or(
 		cmp.Compare(a.Name, b.Name), cmp.Compare(a.VersionRef, b.VersionRef), cmp.Compare(a.Digest, b.Digest),
-		cmp.Compare(a.Role, b.Role), cmp.Compare(a.HostApp, b.HostApp), cmp.Compare(a.Decision, b.Decision),
+		cmp.Compare(a.Role, b.Role), cmp.Compare(a.HostApp, b.HostApp), cmp.Compare(a.Rollout, b.Rollout),
+		cmp.Compare(a.Attempt, b.Attempt), cmp.Compare(a.Step, b.Step), cmp.Compare(a.Decision, b.Decision),
 		cmp.Compare(a.Reviewer, b.Reviewer), cmp.Compare(a.Supersedes, b.Supersedes), a.Decided.Compare(b.Decided),
 		compareEnds(a.Expires, b.Expires), a.Created.Compare(b.Created), compareBools(a.Overrules, b.Overrules),
 	)
@@ -112,7 +113,7 @@ func (j *judge) approves(r Review) bool {
 func (j *judge) tally(rule Rule) tally {
 	best := map[string]Review{} // by reviewer: the review that counts longest
 	for _, r := range j.reviews {
-		if !j.approves(r) || r.Role != rule.Role || r.HostApp != rule.HostApp {
+		if !j.approves(r) || r.Rollout != "" || r.Role != rule.Role || r.HostApp != rule.HostApp {
 			continue
 		}
 		if why, ok := j.disqualifies(r, rule); ok {
@@ -188,6 +189,8 @@ func (j *judge) explainOthers() {
 	}
 	for _, r := range j.reviews {
 		switch {
+		case r.Rollout != "" && r.Decision != v1alpha1.DecisionRejected:
+			// It is about a step and has no business here.
 		case r.Decision == v1alpha1.DecisionWithdrawn && r.VersionRef == j.q.VersionRef:
 			j.ignore(withdrawn(r))
 		case r.Decision != v1alpha1.DecisionApproved && r.Decision != v1alpha1.DecisionRejected:
