@@ -259,7 +259,9 @@ func (j *judge) explainOthers() {
 		}
 	}
 	for _, d := range j.q.Decisions {
-		gone := !slices.ContainsFunc(j.reviews, func(r Review) bool { return r.Name == d.Review })
+		gone := !slices.ContainsFunc(j.reviews, func(r Review) bool {
+			return r.Name == d.Review && r.Decision == d.Decision // under its name another may be asked for since
+		})
 		if d.Decision == v1alpha1.DecisionApproved && d.Digest == j.q.Digest && gone {
 			j.ignore(deleted(d))
 		}
