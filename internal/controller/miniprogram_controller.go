@@ -82,13 +82,9 @@ func (r *MiniProgramReconciler) keepRejections(ctx context.Context, s *programSc
 		return err
 	}
 	slices.SortFunc(reviews.Items, func(a, b v1alpha1.Review) int { return cmp.Compare(a.Name, b.Name) })
-	known := map[string]bool{}
-	for _, k := range s.program.Status.Rejections {
-		known[k.Review+k.Digest] = true
-	}
 	for i := range reviews.Items {
 		review := &reviews.Items[i]
-		if !known[review.Name+review.Spec.Digest] {
+		if !keepsRejection(s.program, review) {
 			s.program.Status.Rejections = append(s.program.Status.Rejections, rejectionOf(review, s.now))
 		}
 	}

@@ -79,6 +79,8 @@ func of[K client.Object, V any](read func(K) V) func(client.Object) V {
 var (
 	specChanged   = builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	labelsChanged = builder.WithPredicates(predicate.LabelChangedPredicate{})
+	// labelsOrSpecChanged: policies select mini programs by labels and by the host apps in their spec.
+	labelsOrSpecChanged = builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))
 
 	// becameVeto: whether a Review rejects.
 	becameVeto = changed(of(func(r *v1alpha1.Review) any { return r.Spec.Decision == v1alpha1.DecisionRejected }))
@@ -94,6 +96,8 @@ var (
 		}
 		return []any{passed.Status, passed.Message, v.Status.Policies}
 	}))
+	// rejectionsKept: which vetoes a program remembers.
+	rejectionsKept = changed(of(func(p *v1alpha1.MiniProgram) any { return p.Status.Rejections }))
 	// judgedAnew: what the verdict on a version takes from its program.
 	judgedAnew = changed(of(func(p *v1alpha1.MiniProgram) any { return []any{p.Spec, p.Labels, p.Status.Rejections} }))
 )
