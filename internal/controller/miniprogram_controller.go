@@ -78,18 +78,13 @@ const maxRejections = 200
 // version, lifts none.
 func (r *MiniProgramReconciler) keepRejections(ctx context.Context, s *programScope) error {
 	var reviews v1alpha1.ReviewList
-	if err := r.Client.List(ctx, &reviews, client.InNamespace(s.program.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &reviews, client.InNamespace(s.program.Namespace), client.MatchingFields{indexProgramRef: s.program.Name}); err != nil {
 		return err
 	}
 	slices.SortFunc(reviews.Items, func(a, b v1alpha1.Review) int { return cmp.Compare(a.Name, b.Name) })
-	known := map[string]bool{}
-	for _, k := range s.program.Status.Rejections {
-		known[k.Review+k.Digest] = true
-	}
 	for i := range reviews.Items {
 		review := &reviews.Items[i]
-		mine := review.Spec.MiniProgramRef.Name == s.program.Name && review.Spec.Decision == v1alpha1.DecisionRejected
-		if mine && !known[review.Name+review.Spec.Digest] {
+		if review.Spec.Decision == v1alpha1.DecisionRejected && !keepsRejection(s.program, review) {
 			s.program.Status.Rejections = append(s.program.Status.Rejections, rejectionOf(review, s.now))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"crypto/sha256"
@@ -43,6 +44,9 @@ func (r *MiniProgramVersionReconciler) findProgram(ctx context.Context, s *versi
 // packageBundle fetches, checks and publishes the bundle, once: the spec cannot
 // change, so a recorded artifact is final.
 func (r *MiniProgramVersionReconciler) packageBundle(ctx context.Context, s *versionScope) error {
+	if st := &s.version.Status; st.Artifact != nil && len(st.HostApps) == 0 {
+		st.HostApps = slices.Clone(s.program.Spec.HostApps) // packaged before they were recorded
+	}
 	if s.version.Status.Artifact != nil || withdrawn(s.version) {
 		return nil
 	}
@@ -201,6 +205,7 @@ func (r *MiniProgramVersionReconciler) publish(ctx context.Context, s *versionSc
 		Content: &v1alpha1.Blob{Digest: published.Content.Digest.String(), SizeBytes: published.Content.Size, MediaType: published.Content.MediaType},
 	}
 	s.version.Status.Declaration = &declaration
+	s.version.Status.HostApps = slices.Clone(s.program.Spec.HostApps)
 	s.version.Status.Bundle = &v1alpha1.BundleStatus{
 		Format: string(b.Format), SHA256: b.ArchiveSHA256, ContentDigest: b.ContentDigest, SizeBytes: b.ArchiveBytes,
 		Files: int32(len(b.Files)), AppID: config.AppID, VersionCode: config.VersionCode, Pages: int32(len(b.Pages)), EntryPage: b.EntryPage,

@@ -18,21 +18,28 @@ import (
 var (
 	specChanged   = builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	labelsChanged = builder.WithPredicates(predicate.LabelChangedPredicate{})
+	// Policies select mini programs by labels and by the host apps in their spec.
+	labelsOrSpecChanged = builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))
 )
 
 // Setup registers all reconcilers, given the one that has parts of its own.
 func Setup(ctx context.Context, mgr ctrl.Manager, versions *MiniProgramVersionReconciler) error {
 	shared := versions.Shared
-	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.Review{}, indexVersionRef, func(o client.Object) []string {
-		if review, ok := o.(*v1alpha1.Review); ok {
-			return []string{review.Spec.VersionRef.Name}
+	for index, name := range map[string]func(v1alpha1.ReviewSpec) string{
+		indexVersionRef: func(s v1alpha1.ReviewSpec) string { return s.VersionRef.Name },
+		indexProgramRef: func(s v1alpha1.ReviewSpec) string { return s.MiniProgramRef.Name },
+	} {
+		err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.Review{}, index, func(o client.Object) []string {
+			if review, ok := o.(*v1alpha1.Review); ok {
+				return []string{name(review.Spec)}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("indexing Reviews: %w", err)
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("indexing Reviews: %w", err)
 	}
-	err = mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.Rollout{}, indexPublished, func(o client.Object) []string {
+	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.Rollout{}, indexPublished, func(o client.Object) []string {
 		return []string{delivery.RolloutConfigMap(o.GetNamespace(), o.GetName())}
 	})
 	if err != nil {
