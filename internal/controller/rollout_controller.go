@@ -16,6 +16,7 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/gate"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
@@ -31,10 +32,17 @@ type rolloutScope struct {
 	rollout *v1alpha1.Rollout // as it will be
 	now     time.Time
 
-	plan       rollout.Plan
-	program    *v1alpha1.MiniProgram
-	seen       rollout.Seen
-	repository string
+	plan    rollout.Plan
+	program *v1alpha1.MiniProgram
+	// version is the candidate's, with what the gate was asked about it; nil where there is none, or it
+	// was not looked at.
+	version  *v1alpha1.MiniProgramVersion
+	question gate.Question
+	// stepReviews are all that name the rollout; taken are the names of the version's Reviews.
+	stepReviews []v1alpha1.Review
+	taken       map[string]bool
+	seen        rollout.Seen
+	repository  string
 	// held is what keeps the target where it is, told at the end of the pass.
 	held error
 	move rollout.Move
@@ -67,6 +75,7 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		{Name: "count from publication", Run: r.countFromPublication},
 		{Name: "remember in the ledger", Run: r.remember},
 		{Name: "record the decision", Run: r.recordDecision},
+		{Name: "ask for the step's approval", Run: r.askForApproval},
 		{Name: "let go", Run: r.letGo},
 		{Name: "say what holds", Run: func(_ context.Context, s *rolloutScope) error { return s.held }},
 	})
@@ -205,24 +214,26 @@ func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		})
 	}
 	all := wake(func(*v1alpha1.Rollout, client.Object) bool { return true })
-	sameProgram := wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
-		return ro.Spec.MiniProgramRef.Name == programOf(o) && (!isRollout(o) || ro.Name != o.GetName())
-	})
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("rollout").
 		For(&v1alpha1.Rollout{}).
-		Watches(&v1alpha1.Rollout{}, sameProgram).
-		Watches(&v1alpha1.MiniProgramVersion{}, sameProgram).
+		Watches(&v1alpha1.Rollout{}, wake(sameProgram)).
+		Watches(&v1alpha1.MiniProgramVersion{}, wake(sameProgram)).
 		Watches(&v1alpha1.MiniProgram{}, wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
 			return ro.Spec.MiniProgramRef.Name == o.GetName()
 		})).
-		// A veto must not wait until a version, which may be fetching, has told of it.
-		Watches(&v1alpha1.Review{}, sameProgram).
+		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(r.rolloutsOfReview)).
 		Watches(&v1alpha1.HostApp{}, all, specChanged).
 		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).
 		Watches(&corev1.Namespace{}, all, labelsChanged).
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.rolloutOfConfigMap)).
 		Complete(r)
+}
+
+// sameProgram tells that an object is about the rollout's program, and is not the
+// rollout itself.
+func sameProgram(ro *v1alpha1.Rollout, o client.Object) bool {
+	return ro.Spec.MiniProgramRef.Name == programOf(o) && (!isRollout(o) || ro.Name != o.GetName())
 }
 
 func isRollout(o client.Object) bool {

@@ -28,6 +28,12 @@ func Setup(ctx context.Context, mgr ctrl.Manager, versions *MiniProgramVersionRe
 	for index, name := range map[string]func(v1alpha1.ReviewSpec) string{
 		indexVersionRef: func(s v1alpha1.ReviewSpec) string { return s.VersionRef.Name },
 		indexProgramRef: func(s v1alpha1.ReviewSpec) string { return s.MiniProgramRef.Name },
+		indexRollout: func(s v1alpha1.ReviewSpec) string {
+			if s.Rollout == nil {
+				return ""
+			}
+			return s.Rollout.Name
+		},
 	} {
 		err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.Review{}, index, func(o client.Object) []string {
 			if review, ok := o.(*v1alpha1.Review); ok {

@@ -22,8 +22,8 @@ type Question struct {
 type Answer struct {
 	// Approved says that the step may be passed.
 	Approved bool
-	// Message says what is waited for, and who can give it; empty: see the Question.
-	Message string
+	// Reason and Message say why not, and who can help; empty: it waits for what the Question asks.
+	Reason, Message string
 	// Review is the name of the one that asks; empty: not known.
 	Review string
 }
@@ -78,17 +78,24 @@ func (d *decider) passApproval() bool {
 	if !asked || answer.Approved {
 		return true
 	}
-	waits := clip(answer.Message)
-	if waits == "" {
-		waits = fmt.Sprintf("waits for 1 approval of role %s for step %d (needs approve on miniprograms/review-%s)", q.Role, q.Step, q.Role)
+	if answer.Message == "" {
+		answer.Reason = ReasonWaitingForApproval
+		answer.Message = fmt.Sprintf("waits for 1 approval of role %s for step %d (needs approve on miniprograms/review-%s)", q.Role, q.Step, q.Role)
 	}
-	d.say(Wait, ReasonWaitingForApproval, fmt.Sprintf("%s is at %s and %s. Approve %s, or annotate miniprogram.dev/action=abort@%d",
-		d.st.Target.Version, delivery.Percent(d.st.BasisPoints), waits, reviewText(answer), d.st.Attempt))
+	way := fmt.Sprintf("Annotate miniprogram.dev/action=abort@%d to take it back", d.st.Attempt)
+	if answer.asks() {
+		way = fmt.Sprintf("Approve %s, or annotate miniprogram.dev/action=abort@%d", answer.review(), d.st.Attempt)
+	}
+	d.say(Wait, answer.Reason, fmt.Sprintf("%s is at %s and %s. %s",
+		d.st.Target.Version, delivery.Percent(d.st.BasisPoints), clip(answer.Message), way))
 	d.move.Waits = true
 	return false
 }
 
-func reviewText(a Answer) string {
+// asks tells that somebody is, or will be, asked.
+func (a Answer) asks() bool { return a.Reason == "" || a.Reason == ReasonWaitingForApproval }
+
+func (a Answer) review() string {
 	if a.Review == "" {
 		return "the Review that names the step in spec.rollout"
 	}
@@ -97,8 +104,12 @@ func reviewText(a Answer) string {
 
 // unpromotable says how the step goes on that nobody can promote.
 func (d *decider) unpromotable(q Question) string {
+	answer := d.seen.Answers[q]
+	if !answer.asks() {
+		return fmt.Sprintf("promoting does not replace the approval of step %d: %s", q.Step, answer.Message)
+	}
 	return fmt.Sprintf("promoting does not replace the approval of step %d: approve %s (role %s, needs approve on miniprograms/review-%s)",
-		q.Step, reviewText(d.seen.Answers[q]), q.Role, q.Role)
+		q.Step, answer.review(), q.Role, q.Role)
 }
 
 // promoteFull skips what is left, up to the next approval that lacks. What has to

@@ -43,7 +43,7 @@ const privacyWaits = "waits for 1 approval of role privacy for step 2 of attempt
 
 func unanswered(q Question) func(*Seen) {
 	return func(s *Seen) {
-		s.Answers = map[Question]Answer{q: {Review: "shop-1.1.0-privacy-1-ab12cd34", Message: privacyWaits}}
+		s.Answers = map[Question]Answer{q: {Reason: ReasonWaitingForApproval, Review: "shop-1.1.0-privacy-1-ab12cd34", Message: privacyWaits}}
 	}
 }
 
@@ -238,6 +238,23 @@ func TestWhatAnApprovalStepDoes(t *testing.T) {
 			rendered(t, got.Status)
 		})
 	}
+}
+
+func TestAnApprovalThatIsNotAskedForSaysWhy(t *testing.T) {
+	const why = "1 approval of role privacy is not asked for: review r was withdrawn by dana; kubectl delete mprev r asks again"
+	notAsked := func(s *Seen) {
+		s.Answers = map[Question]Answer{privacyAt(2, 2): {Reason: "RequestWithdrawn", Message: why, Review: "another"}}
+	}
+	check(t, map[string]decision{
+		"it waits for another reason": {
+			gated(), atApproval(), seeing("1.1.0", notAsked, asked("promote@2/2")),
+			Move{Verb: Wait, Reason: "RequestWithdrawn", Waits: true, Recheck: renewed - time.Hour,
+				Message: "1.1.0 is at 5% and " + why + ". Annotate miniprogram.dev/action=abort@2 to take it back",
+				Status: atApproval(func(st *status) {
+					st.LastAction = answer("promote@2/2", "Refused", "promoting does not replace the approval of step 2: "+why)
+				})},
+		},
+	})
 }
 
 func TestAbortingEndsAPromotion(t *testing.T) {
