@@ -86,9 +86,14 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if perr := r.writeStatus(ctx, s); perr != nil {
 		return unwritten(perr) // outranks err: running again finds both out again
 	}
+	return again(err, s.move.Recheck)
+}
+
+// again is the result of a pass after which time alone can change something.
+func again(err error, recheck time.Duration) (ctrl.Result, error) {
 	result, err := task.Result(err)
-	if s.move.Recheck > 0 && (result.RequeueAfter == 0 || s.move.Recheck < result.RequeueAfter) && err == nil {
-		result.RequeueAfter = s.move.Recheck
+	if recheck > 0 && (result.RequeueAfter == 0 || recheck < result.RequeueAfter) && err == nil {
+		result.RequeueAfter = recheck
 	}
 	return result, err
 }
