@@ -23,6 +23,9 @@ const (
 // +kubebuilder:printcolumn:name="Decision",type=string,JSONPath=`.spec.decision`
 // +kubebuilder:printcolumn:name="Reviewer",type=string,JSONPath=`.spec.reviewer`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Rollout",type=string,priority=1,JSONPath=`.spec.rollout.name`
+// +kubebuilder:printcolumn:name="Attempt",type=integer,priority=1,JSONPath=`.spec.rollout.attempt`
+// +kubebuilder:printcolumn:name="Step",type=integer,priority=1,JSONPath=`.spec.rollout.step`
 // +kubebuilder:printcolumn:name="Digest",type=string,priority=1,JSONPath=`.spec.digest`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:selectablefield:JSONPath=`.spec.decision`
@@ -30,6 +33,7 @@ const (
 // +kubebuilder:selectablefield:JSONPath=`.spec.hostApp`
 // +kubebuilder:selectablefield:JSONPath=`.spec.miniProgramRef.name`
 // +kubebuilder:selectablefield:JSONPath=`.spec.versionRef.name`
+// +kubebuilder:selectablefield:JSONPath=`.spec.rollout.name`
 type Review struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard metadata of a Kubernetes object.

@@ -9,6 +9,9 @@ const (
 	OutcomeAborted      = "Aborted"
 	OutcomeSuperseded   = "Superseded"
 	OutcomeRolledBack   = "RolledBack"
+
+	// PromotionFull is the value of status.promotion.
+	PromotionFull = "Full"
 )
 
 // RolloutStatus is what was decided. The published document is a function of it and of nothing else.
@@ -86,6 +89,11 @@ type RolloutStatus struct {
 	// paused.
 	// +optional
 	PausedSince *metav1.Time `json:"pausedSince,omitempty"`
+	// promotion is Full after promote-full while an approval step holds the target: the pauses that are
+	// left are skipped, approvals are not. Unset: it goes step by step.
+	// +kubebuilder:validation:Enum=Full
+	// +optional
+	Promotion string `json:"promotion,omitempty"`
 	// outcome of the last attempt that ended. Unset while one is under way.
 	// +kubebuilder:validation:Enum=Promoted;FastPromoted;Aborted;Superseded;RolledBack
 	// +optional

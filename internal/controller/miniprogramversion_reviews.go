@@ -223,15 +223,20 @@ func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *vers
 	return nil
 }
 
-// reviewName cannot collide with that of another version, digest or role, and
-// cannot be guessed before the version exists.
 func reviewName(v *v1alpha1.MiniProgramVersion, key gate.Missing, slot int) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%s/%s/%d", v.UID, v.Status.Artifact.Digest, key.Role, key.HostApp, slot))
+	return nameOfReview(v, key.Role, key.HostApp, slot)
+}
+
+// nameOfReview cannot collide with that of another version, digest, role or of
+// what else it is about, a host app or a step, and cannot be guessed before the
+// version exists.
+func nameOfReview(v *v1alpha1.MiniProgramVersion, role, about string, slot int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%s/%s/%d", v.UID, v.Status.Artifact.Digest, role, about, slot))
 	prefix := v.Name
 	if len(prefix) > 150 {
 		prefix = strings.TrimRight(prefix[:150], ".-")
 	}
-	return fmt.Sprintf("%s-%s-%d-%s", prefix, key.Role, slot+1, hex.EncodeToString(sum[:4]))
+	return fmt.Sprintf("%s-%s-%d-%s", prefix, role, slot+1, hex.EncodeToString(sum[:4]))
 }
 
 // conclude stalls when a policy objects: only another version or another policy

@@ -37,6 +37,7 @@ func (r *RolloutReconciler) gatherCandidate(ctx context.Context, s *rolloutScope
 		s.seen.Missing = rollout.Hold{Reason: "VersionNotReady", Message: fmt.Sprintf("MiniProgramVersion %s is not ready: %s", name, notReady(&v))}
 		return nil
 	}
+	s.version = &v
 	s.seen.Candidate, err = r.candidate(ctx, s, &v)
 	return err
 }
@@ -58,6 +59,7 @@ func (r *RolloutReconciler) candidate(ctx context.Context, s *rolloutScope, v *v
 	if err != nil {
 		return nil, err
 	}
+	s.question = j.question
 	content, err := r.checkContent(ctx, v, j.policies, asked)
 	if err != nil {
 		return nil, err

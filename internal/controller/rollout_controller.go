@@ -14,6 +14,7 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/gate"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
@@ -29,10 +30,17 @@ type rolloutScope struct {
 	rollout *v1alpha1.Rollout // as it will be
 	now     time.Time
 
-	plan       rollout.Plan
-	program    *v1alpha1.MiniProgram
-	seen       rollout.Seen
-	repository string
+	plan    rollout.Plan
+	program *v1alpha1.MiniProgram
+	// version is the candidate's, with what the gate was asked about it; nil where there is none, or it
+	// was not looked at.
+	version  *v1alpha1.MiniProgramVersion
+	question gate.Question
+	// stepReviews are all that name the rollout; taken are the names of the version's Reviews.
+	stepReviews []v1alpha1.Review
+	taken       map[string]bool
+	seen        rollout.Seen
+	repository  string
 	// held is what keeps the target where it is, told at the end of the pass.
 	held error
 	move rollout.Move
@@ -65,6 +73,7 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		{Name: "count from publication", Run: r.countFromPublication},
 		{Name: "remember in the ledger", Run: r.remember},
 		{Name: "record the decision", Run: r.recordDecision},
+		{Name: "ask for the step's approval", Run: r.askForApproval},
 		{Name: "let go", Run: r.letGo},
 		{Name: "say what holds", Run: func(_ context.Context, s *rolloutScope) error { return s.held }},
 	})
@@ -75,9 +84,14 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if perr := r.writeStatus(ctx, s); perr != nil {
 		return unwritten(perr) // outranks err: running again finds both out again
 	}
+	return again(err, s.move.Recheck)
+}
+
+// again is the result of a pass after which time alone can change something.
+func again(err error, recheck time.Duration) (ctrl.Result, error) {
 	result, err := task.Result(err)
-	if s.move.Recheck > 0 && (result.RequeueAfter == 0 || s.move.Recheck < result.RequeueAfter) && err == nil {
-		result.RequeueAfter = s.move.Recheck
+	if recheck > 0 && (result.RequeueAfter == 0 || recheck < result.RequeueAfter) && err == nil {
+		result.RequeueAfter = recheck
 	}
 	return result, err
 }

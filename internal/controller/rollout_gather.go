@@ -32,13 +32,13 @@ func (r *RolloutReconciler) gather(ctx context.Context, s *rolloutScope) error {
 		// Status remembers what was answered, so what is too long for it is short from here on.
 		s.seen.Action = &rollout.Action{Value: clip(value, maxAction), User: clip(s.before.Annotations[v1alpha1.ActionByAnnotation], maxAction)}
 	}
-	if err := inOrder(ctx, s, r.gatherProgram, r.gatherPublished, r.gatherServed); err != nil {
+	if err := inOrder(ctx, s, r.gatherProgram, r.gatherPublished, r.gatherServed, r.gatherStepReviews); err != nil {
 		return err
 	}
 	if s.plan.Deleting {
 		return nil // what could be gained is of no interest any more
 	}
-	err = inOrder(ctx, s, r.gatherHolder, r.gatherHostApps, r.gatherLedger, r.gatherStable, r.gatherCandidate)
+	err = inOrder(ctx, s, r.gatherHolder, r.gatherHostApps, r.gatherLedger, r.gatherStable, r.gatherCandidate, r.gatherAnswers)
 	if err != nil && s.before.Status.Sequence == 0 {
 		return err // nothing is served, so there is nothing to take back
 	}

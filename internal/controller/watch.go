@@ -22,6 +22,8 @@ const (
 	indexVersionRef = "spec.versionRef.name"
 	// indexRejects finds the Reviews that reject something of a program.
 	indexRejects = "rejects"
+	// indexRollout finds the Reviews of a Rollout's steps.
+	indexRollout = "spec.rollout.name"
 	// indexProgram finds the versions and the Rollouts of a program.
 	indexProgram = "spec.miniProgramRef.name"
 	// indexServes finds the Rollouts that hand out a version, or could.
@@ -44,6 +46,12 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 				return nil
 			}
 			return []string{r.Spec.MiniProgramRef.Name}
+		})},
+		{&v1alpha1.Review{}, indexRollout, of(func(r *v1alpha1.Review) []string {
+			if r.Spec.Rollout == nil {
+				return nil
+			}
+			return []string{r.Spec.Rollout.Name}
 		})},
 		{&v1alpha1.MiniProgramVersion{}, indexProgram, func(o client.Object) []string { return []string{programOf(o)} }},
 		{&v1alpha1.Rollout{}, indexProgram, func(o client.Object) []string { return []string{programOf(o)} }},

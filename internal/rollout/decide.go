@@ -44,6 +44,8 @@ type Seen struct {
 	PollRest, PollBusy int32
 	// Unpublished says that what was recorded is not out yet: no pause counts before it is.
 	Unpublished bool
+	// Answers to the questions of approval steps. What is not in it is not approved.
+	Answers map[Question]Answer
 	// Action that is asked for; nil: none.
 	Action *Action
 	// LastSequence and LastDelivery are the highest numbers known outside the record: the
@@ -269,7 +271,7 @@ func (d *decider) recall(r v1alpha1.Recall) {
 }
 
 func (d *decider) clearTarget() {
-	d.st.Target, d.st.Step = nil, nil
+	d.st.Target, d.st.Step, d.st.Promotion = nil, nil, ""
 	d.st.PeakBasisPoints = 0
 	d.st.PausedReason, d.st.PausedSince = "", nil
 }

@@ -323,13 +323,13 @@ func TestPlanOf(t *testing.T) {
 					Bucketing: &v1alpha1.Bucketing{By: "device", Stickiness: "Program"}, History: 3, RollbackHistory: new(int32(0)),
 					Steps: []v1alpha1.RolloutStep{
 						{SetPercent: &five}, {Pause: &v1alpha1.PauseStep{Seconds: 3600}}, {Pause: &v1alpha1.PauseStep{}},
-						{Pause: &v1alpha1.PauseStep{TimeoutSeconds: 86400, OnTimeout: "Abort"}},
+						{Pause: &v1alpha1.PauseStep{TimeoutSeconds: 86400, OnTimeout: "Abort"}}, {Approval: &v1alpha1.ApprovalStep{Role: "privacy"}},
 					},
 				},
 			},
 			Plan{
 				VersionRef: "shop-1.1.0", Paused: true, By: "device", Stickiness: "Program", History: 3, Deleting: true, DeletionPolicy: "Retain",
-				Steps: []Step{percent(5), seconds(3600), person(), timeout(86400, "Abort")},
+				Steps: []Step{percent(5), seconds(3600), person(), timeout(86400, "Abort"), approval("privacy")},
 			},
 		},
 	} {
@@ -341,7 +341,7 @@ func TestPlanOf(t *testing.T) {
 		})
 	}
 	_, err := PlanOf(&v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Steps: []v1alpha1.RolloutStep{{SetPercent: &five}, {}}}})
-	if err == nil || err.Error() != "spec.steps[1]: needs setPercent or pause" {
+	if err == nil || err.Error() != "spec.steps[1]: needs setPercent, pause or approval" {
 		t.Errorf("got %v", err)
 	}
 }
