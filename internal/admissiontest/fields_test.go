@@ -2,6 +2,7 @@ package admissiontest
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -97,16 +98,35 @@ var fields = map[string]field{
 		"spec: spec.reviewer may not change once the decision is taken",
 		"spec: spec.reviewer is required with a decision: write your own user name, as kubectl auth whoami shows it",
 	}},
-	"a decided review keeps its comment":   {who: rita, do: decided("comment: Well."), want: []string{"spec: spec.comment may not change once the decision is taken"}},
-	"a decided review's comment stays":     {who: rita, do: decided("comment: null"), want: []string{"spec: spec.comment may not change once the decision is taken"}},
-	"a decided review keeps its checklist": {who: rita, do: decided("checklist: []"), want: []string{"spec: spec.checklist may not change once the decision is taken"}},
-	"a decided review's checklist stays":   {who: rita, do: decided("checklist: null"), want: []string{"spec: spec.checklist may not change once the decision is taken"}},
-	"a decided review gets no checklist":   {who: rita, do: patch("Review", "rejected", "spec: {checklist: [{item: Late, result: Pass}]}"), want: []string{"spec: spec.checklist may not change once the decision is taken"}},
-	"a decided review lifts nothing later": {who: rita, do: decided("supersedes: rejected"), want: []string{"spec: spec.supersedes may not change once the decision is taken"}},
-	"a rejection with a comment":           {who: wanda, do: review1("decision: Rejected, reviewer: wanda, comment: No policy.")},
-	"a rejection without a comment":        {who: wanda, do: review1("decision: Rejected, reviewer: wanda"), want: []string{"spec: spec.comment is required when spec.decision is Rejected: say what has to change"}},
-	"a rejection with an empty comment":    {who: wanda, do: review1(`decision: Rejected, reviewer: wanda, comment: ""`), want: []string{"spec: spec.comment is required when spec.decision is Rejected: say what has to change"}},
-	"a reviewer before the decision":       {who: wanda, do: review1("reviewer: wanda"), want: []string{"spec: spec.reviewer may only be set together with a decision"}},
+	"a decided review keeps its comment":     {who: rita, do: decided("comment: Well."), want: []string{"spec: spec.comment may not change once the decision is taken"}},
+	"a decided review's comment stays":       {who: rita, do: decided("comment: null"), want: []string{"spec: spec.comment may not change once the decision is taken"}},
+	"a decided review keeps its checklist":   {who: rita, do: decided("checklist: []"), want: []string{"spec: spec.checklist may not change once the decision is taken"}},
+	"a decided review's checklist stays":     {who: rita, do: decided("checklist: null"), want: []string{"spec: spec.checklist may not change once the decision is taken"}},
+	"a decided review gets no checklist":     {who: rita, do: patch("Review", "rejected", "spec: {checklist: [{item: Late, result: Pass}]}"), want: []string{"spec: spec.checklist may not change once the decision is taken"}},
+	"a decided review lifts nothing later":   {who: rita, do: decided("supersedes: rejected"), want: []string{"spec: spec.supersedes may not change once the decision is taken"}},
+	"a decided review lifts what it lifted":  {who: rita, do: patch("Review", "recorded", "spec: {supersedes: approved}"), want: []string{"spec: spec.supersedes may not change once the decision is taken"}},
+	"what a decided review lifts stays":      {who: rita, do: patch("Review", "recorded", "spec: {supersedes: null}"), want: []string{"spec: spec.supersedes may not change once the decision is taken"}},
+	"a decided review gets no comment":       {who: rita, do: patch("Review", "recorded", "spec: {comment: Late.}"), want: []string{"spec: spec.comment may not change once the decision is taken"}},
+	"a decided review keeps its permissions": {who: rita, do: patch("Review", "recorded", "spec: {approvedPermissions: [camera, contacts]}"), want: permissionsStay},
+	"a decided review's permissions stay":    {who: rita, do: patch("Review", "recorded", "spec: {approvedPermissions: null}"), want: permissionsStay},
+	"a decided review gets no permissions":   {who: rita, do: decided("approvedPermissions: [camera]"), want: permissionsStay},
+	"permissions with the decision":          {who: rita, do: patch("Review", "pending", "spec: {decision: Approved, reviewer: rita, approvedPermissions: [none]}")},
+	"a review keeps its step":                {who: rita, do: patch("Review", "pending-step", "spec: {rollout: {step: 3}}"), want: []string{"spec: spec.rollout may not change"}},
+	"a review keeps its attempt":             {who: rita, do: patch("Review", "pending-step", "spec: {rollout: {attempt: 2}}"), want: []string{"spec: spec.rollout may not change"}},
+	"a review's step is not removed":         {who: rita, do: patch("Review", "pending-step", "spec: {rollout: null}"), want: []string{"spec: spec.rollout may not change"}},
+	"a review's step is not added":           {who: rita, do: patch("Review", "pending", "spec: {rollout: {name: shop, attempt: 1, step: 2}}"), want: []string{"spec: spec.rollout may not change"}},
+	"a step is not of one host app": {who: controller, do: create("Review", "new", pendingReview+stepOfShop+"\n  hostApp: wallet"), want: []string{
+		"spec: spec.hostApp must be unset when spec.rollout is set: a step is approved for all host apps of its Rollout",
+	}},
+	"an approval of what was looked at":       {who: rita, do: patch("Review", "pending", "spec: {decision: Approved, reviewer: rita, checklist: [{item: Policy, result: Pass}, {item: Kids, result: NotApplicable}]}")},
+	"an approval of what failed":              {who: rita, do: patch("Review", "pending", "spec: {decision: Approved, reviewer: rita, checklist: [{item: Policy, result: Pass}, {item: Kids, result: Fail}]}"), want: failed},
+	"an approval of what failed, by creation": {who: rita, do: create("Review", "own", pendingReview+"\n  decision: Approved\n  reviewer: rita\n  checklist: [{item: Kids, result: Fail}]"), want: failed},
+	"a rejection of what failed":              {who: rita, do: patch("Review", "pending", "spec: {decision: Rejected, reviewer: rita, comment: No., checklist: [{item: Kids, result: Fail}]}")},
+	"what failed, before the decision":        {who: rita, do: patch("Review", "pending", "spec: {checklist: [{item: Kids, result: Fail}]}")},
+	"a rejection with a comment":              {who: wanda, do: review1("decision: Rejected, reviewer: wanda, comment: No policy.")},
+	"a rejection without a comment":           {who: wanda, do: review1("decision: Rejected, reviewer: wanda"), want: []string{"spec: spec.comment is required when spec.decision is Rejected: say what has to change"}},
+	"a rejection with an empty comment":       {who: wanda, do: review1(`decision: Rejected, reviewer: wanda, comment: ""`), want: []string{"spec: spec.comment is required when spec.decision is Rejected: say what has to change"}},
+	"a reviewer before the decision":          {who: wanda, do: review1("reviewer: wanda"), want: []string{"spec: spec.reviewer may only be set together with a decision"}},
 
 	"a rollout follows another version":     {who: olga, do: patch("Rollout", "shop", "spec: {versionRef: {name: shop-2}}")},
 	"a rollout keeps its program":           {who: olga, do: patch("Rollout", "shop", "spec: {miniProgramRef: {name: other}}"), want: []string{"spec: spec.miniProgramRef may not change; create another Rollout instead"}},
@@ -114,8 +134,13 @@ var fields = map[string]field{
 	"no steps":                              {who: olga, do: newRollout("")},
 	"falling steps":                         {who: olga, do: newRollout(`{setPercent: 5}, {pause: {}}, {setPercent: "4.99%"}`), want: []string{"spec.steps: spec.steps: setPercent may not fall from one step to a later one"}},
 	"a pause first":                         {who: olga, do: newRollout("{pause: {}}, {setPercent: 5}"), want: []string{"spec: spec.steps: the first step must be a setPercent"}},
-	"a step that is two":                    {who: olga, do: newRollout("{setPercent: 5, pause: {}}"), want: []string{"spec.steps[0]: a step needs exactly one of setPercent and pause"}},
-	"a step that is none":                   {who: olga, do: newRollout("{setPercent: 5}, {}"), want: []string{"spec.steps[1]: a step needs exactly one of setPercent and pause"}},
+	"a step that is two":                    {who: olga, do: newRollout("{setPercent: 5, pause: {}}"), want: oneThing(0)},
+	"a step that is none":                   {who: olga, do: newRollout("{setPercent: 5}, {}"), want: oneThing(1)},
+	"a step for a person":                   {who: olga, do: newRollout("{setPercent: 5}, {approval: {role: privacy}}, {setPercent: 100}")},
+	"an approval that is a share too":       {who: olga, do: newRollout("{setPercent: 5, approval: {role: privacy}}"), want: oneThing(0)},
+	"an approval that is a pause too":       {who: olga, do: newRollout("{setPercent: 5}, {pause: {}, approval: {role: privacy}}"), want: oneThing(1)},
+	"a step that is three":                  {who: olga, do: newRollout("{setPercent: 5}, {setPercent: 6, pause: {}, approval: {role: privacy}}"), want: oneThing(1)},
+	"an approval first":                     {who: olga, do: newRollout("{approval: {role: privacy}}, {setPercent: 5}"), want: []string{"spec: spec.steps: the first step must be a setPercent"}},
 	"a share above all":                     {who: olga, do: newRollout("{setPercent: 101}"), want: []string{`spec.steps[0].setPercent: setPercent must be a whole number from 0 to 100, or a string such as "0.25%" with at most two decimals`}},
 	"a share with three decimals":           {who: olga, do: newRollout(`{setPercent: "0.125%"}`), want: []string{`spec.steps[0].setPercent: setPercent must be a whole number from 0 to 100, or a string such as "0.25%" with at most two decimals`}},
 	"a pause until a person comes, at most": {who: olga, do: newRollout("{setPercent: 5}, {pause: {timeoutSeconds: 60, onTimeout: Abort}}")},
@@ -127,6 +152,15 @@ var fields = map[string]field{
 	"a block of a digest": {who: adam, do: block("digest: " + digest + ", reason: Broken")},
 	"a block of both":     {who: adam, do: block("appID: com.example.shop, digest: " + digest + ", reason: Broken"), want: []string{"spec.blocks[0]: a block needs exactly one of appID and digest"}},
 	"a block of nothing":  {who: adam, do: block("reason: Broken"), want: []string{"spec.blocks[0]: a block needs exactly one of appID and digest"}},
+}
+
+var (
+	permissionsStay = []string{"spec: spec.approvedPermissions may not change once the decision is taken"}
+	failed          = []string{"spec: spec.checklist has an item with result Fail, so spec.decision may not be Approved: reject it, or correct the result"}
+)
+
+func oneThing(step int) []string {
+	return []string{fmt.Sprintf("spec.steps[%d]: a step needs exactly one of setPercent, pause and approval", step)}
 }
 
 func decided(spec string) request { return patch("Review", "approved", "spec: {"+spec+"}") }
