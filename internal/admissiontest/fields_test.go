@@ -3,6 +3,7 @@ package admissiontest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -210,7 +211,8 @@ func problems(err error) ([]string, error) {
 	return found, nil
 }
 
-// knownMessages are the messages of all rules in config/crd/bases.
+// knownMessages are the messages of all rules in config/crd/bases, of which each
+// has its own.
 var knownMessages = func() []string {
 	messages, err := readMessages()
 	if err != nil {
@@ -241,7 +243,7 @@ func readMessages() ([]string, error) {
 		messages = append(messages, messagesIn(crd)...)
 	}
 	slices.Sort(messages)
-	return slices.Compact(messages), nil
+	return messages, nil
 }
 
 // messagesIn finds the messages of the rules anywhere below a value of a CRD.
@@ -272,6 +274,69 @@ func messagesIn(value any) []string {
 // unreachable are rules that no request can break: channel has one value and
 // comes back by its default.
 var unreachable = []string{"spec.channel may not change; create another Rollout instead"}
+
+// ofTheSpec are the fields of a Review's spec, from its CRD.
+func ofTheSpec(t *testing.T) []string {
+	t.Helper()
+	root, err := controlplane.RepositoryDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(root, "config", "crd", "bases", "miniprogram.dev_reviews.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var crd apiextensions
+	if err := yaml.Unmarshal(data, &crd); err != nil {
+		t.Fatal(err)
+	}
+	return slices.Sorted(maps.Keys(crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties.Spec.Properties))
+}
+
+// apiextensions is the little of a CRD that leads to the fields of its spec.
+type apiextensions struct {
+	Spec struct {
+		Versions []struct {
+			Schema struct {
+				OpenAPIV3Schema struct {
+					Properties struct {
+						Spec struct {
+							Properties map[string]any `json:"properties"`
+						} `json:"spec"`
+					} `json:"properties"`
+				} `json:"openAPIV3Schema"`
+			} `json:"schema"`
+		} `json:"versions"`
+	} `json:"spec"`
+}
+
+// A field that is new must not become the author's by being forgotten.
+func TestOfEveryFieldTheAuthorSetsOnlyEvidence(t *testing.T) {
+	w := theWorld(t)
+	values := map[string]string{
+		"miniProgramRef": "{name: other}", "versionRef": "{name: other}", "digest": otherDigest, "role": "quality", "hostApp": "wallet",
+		"rollout": "{name: shop, attempt: 1, step: 2}", "requestedBy": "somebody", "expirationTime": `"2037-01-01T00:00:00Z"`,
+		"decision": "Approved", "reviewer": "dora", "comment": "Fine.", "checklist": "[{item: Policy, result: Pass}]",
+		"approvedPermissions": "[camera]", "supersedes": "rejected",
+		"evidence": `[{title: Video, url: "https://example.com/video"}, {title: Screens, url: "https://example.com/screens"}]`,
+	}
+	for _, field := range ofTheSpec(t) {
+		t.Run(field, func(t *testing.T) {
+			value, known := values[field]
+			if !known {
+				t.Fatalf("spec.%s of a Review is new: give it a value here", field)
+			}
+			spec := field + ": " + value
+			if field == "decision" {
+				spec += ", reviewer: dora"
+			}
+			_, err := w.try(t.Context(), dora, patch("Review", "pending", "spec: {"+spec+"}"))
+			if allowed := err == nil; allowed != (field == "evidence") {
+				t.Errorf("the author sets spec.%s of a pending Review: %v", field, err)
+			}
+		})
+	}
+}
 
 func TestEveryRuleOfTheKindsIsTried(t *testing.T) {
 	tried := slices.Clone(unreachable)

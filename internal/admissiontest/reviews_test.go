@@ -8,7 +8,7 @@ import (
 const (
 	everything = " holds every right through a wildcard, and a decision must be the word of one person who was asked: decide as that person (kubectl --as=NAME), or with an account that only has a Role with verb approve on miniprograms/review-privacy (resourceNames: shop)"
 	notAsked   = ": ask for a Role in namespace shop-team with verb approve on miniprograms/review-privacy (resourceNames: shop)"
-	otherwise  = "spec: a pending Review is changed only by who may decide it (verb approve on miniprograms/review-privacy, resourceNames: shop), and by its author, dora, who may set spec.decision: Withdrawn and add to spec.evidence; "
+	otherwise  = "spec: a pending Review is changed only by who may decide it (verb approve on miniprograms/review-privacy, resourceNames: shop, not by a wildcard), and by its author, dora, who may set spec.decision: Withdrawn and add to spec.evidence; "
 )
 
 // stepOfShop, after pendingReview, makes it one of a step.
@@ -183,6 +183,9 @@ func TestWhatBesideDecidingMayHappenToAReview(t *testing.T) {
 		"the author does not agree to permissions": {
 			who: dora, do: patch("Review", "pending", "spec: {approvedPermissions: [camera]}"), want: deny("pending", otherwise+"dora did something else"),
 		},
+		"who holds everything drafts nothing": {
+			who: carl, do: patch("Review", "pending", "spec: {supersedes: rejected}"), want: deny("pending", otherwise+"carl did something else"),
+		},
 		"a reviewer drafts the permissions":         {who: rita, do: patch("Review", "pending", "spec: {approvedPermissions: [camera]}")},
 		"the controller asks about a step":          {who: controller, do: create("Review", "new", pendingReview+stepOfShop)},
 		"a reviewer does not ask about a step":      {who: rita, do: create("Review", "new", pendingReview+stepOfShop), want: deny("new", onlyController)},
@@ -190,7 +193,7 @@ func TestWhatBesideDecidingMayHappenToAReview(t *testing.T) {
 		"another developer adds no evidence": {
 			who:  dan,
 			do:   patch("Review", "pending-quality", `spec: {evidence: [{title: Video, url: "https://example.com/video"}]}`),
-			want: deny("pending-quality", "spec: a pending Review is changed only by who may decide it (verb approve on miniprograms/review-quality, resourceNames: shop), and by its author, dora, who may set spec.decision: Withdrawn and add to spec.evidence; dan did something else"),
+			want: deny("pending-quality", "spec: a pending Review is changed only by who may decide it (verb approve on miniprograms/review-quality, resourceNames: shop, not by a wildcard), and by its author, dora, who may set spec.decision: Withdrawn and add to spec.evidence; dan did something else"),
 		},
 		"a reviewer drafts":                {who: rita, do: patch("Review", "pending", "spec: {comment: Half way through.}")},
 		"a reviewer drafts for a host app": {who: wanda, do: patch("Review", "pending-wallet", "spec: {comment: Half way through.}")},
