@@ -142,7 +142,8 @@ func normalMatch(m *admissionregistrationv1.MatchResources) *admissionregistrati
 		m = &admissionregistrationv1.MatchResources{}
 	}
 	m.MatchPolicy = orDefault(m.MatchPolicy, admissionregistrationv1.Equivalent)
-	m.NamespaceSelector, m.ObjectSelector = orEmpty(m.NamespaceSelector), orEmpty(m.ObjectSelector)
+	m.NamespaceSelector = orDefault(m.NamespaceSelector, metav1.LabelSelector{})
+	m.ObjectSelector = orDefault(m.ObjectSelector, metav1.LabelSelector{})
 	for _, rules := range [][]admissionregistrationv1.NamedRuleWithOperations{m.ResourceRules, m.ExcludeResourceRules} {
 		for i := range rules {
 			r := &rules[i]
