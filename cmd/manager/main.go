@@ -9,7 +9,6 @@ import (
 	"os"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -58,12 +57,13 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return fmt.Errorf("finding the cluster: %w", err)
 	}
+	kept, err := controller.CacheByObject(o.publicationNamespace)
+	if err != nil {
+		return err
+	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: scheme,
-		// Only what is published may be listed and watched; other ConfigMaps are read one by one.
-		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
-			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{o.publicationNamespace: {}}},
-		}},
+		Scheme:                        scheme,
+		Cache:                         cache.Options{ByObject: kept},
 		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddr},
 		HealthProbeBindAddress:        o.probeAddr,
 		LeaderElection:                o.leaderElect,
@@ -108,7 +108,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 		Namespace: o.namespace, PublicationNamespace: o.publicationNamespace, ManifestURL: o.manifestURL,
 		Ledger:      &ledger.Ledger{Client: mgr.GetClient(), Namespace: o.publicationNamespace},
 		Keys:        &signing.Keys{Client: direct, Namespace: o.namespace, Name: o.signingSecret, TrustedName: o.trustedKeys},
-		Enforcement: controller.NewEnforcement(direct, o.namespace),
+		Enforcement: controller.NewEnforcement(direct, mgr.GetCache(), o.namespace, o.publicationNamespace),
 		Now:         time.Now,
 	}
 	return controller.Setup(ctx, mgr, &controller.MiniProgramVersionReconciler{

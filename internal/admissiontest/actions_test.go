@@ -21,6 +21,8 @@ func TestAnActionNeedsItsVerb(t *testing.T) {
 	const (
 		annotation = "metadata.annotations[miniprogram.dev/action]: "
 		actionBy   = "metadata.annotations[miniprogram.dev/action-by]: "
+		everywhere = " may not transfer: it takes an app ID from another group, so ask for verb transfer on miniprograms in all namespaces (ClusterRole miniprogram-admin has it, by a ClusterRoleBinding)"
+		wildcard   = " holds every right through a wildcard, and a transfer takes an app ID from another group by the word of one person: annotate as that person (kubectl --as=NAME), or with an account that only has ClusterRole miniprogram-admin by a ClusterRoleBinding"
 		role       = " in namespace shop-team (ClusterRole miniprogram-operator has it)"
 	)
 	cells := map[string]cell{
@@ -49,7 +51,7 @@ func TestAnActionNeedsItsVerb(t *testing.T) {
 		"a program is not aborted": {
 			who:  olga,
 			do:   act("MiniProgram", "shop", "abort@1", olga),
-			want: deny("miniprograms", "shop", annotation+`"abort" is no action of miniprograms: write one of suspend, resume, as in "suspend@1"`),
+			want: deny("miniprograms", "shop", annotation+`"abort" is no action of miniprograms: write one of suspend, resume, transfer, as in "suspend@1"`),
 		},
 		"a version is not suspended": {
 			who:  olga,
@@ -65,6 +67,24 @@ func TestAnActionNeedsItsVerb(t *testing.T) {
 			who:  dora,
 			do:   act("MiniProgramVersion", "shop-1", "withdraw@1", dora),
 			want: deny("miniprogramversions", "shop-1", annotation+"dora may not withdraw: ask for verb withdraw on miniprogramversions"+role),
+		},
+		"who may transfer everywhere transfers": {who: adam, do: act("MiniProgram", "shop", "transfer@1", adam)},
+		"an operator does not transfer": {
+			who: olga, do: act("MiniProgram", "shop", "transfer@1", olga), want: deny("miniprograms", "shop", annotation+"olga"+everywhere),
+		},
+		"a Role in one's own namespace does not transfer": {
+			who: dan, do: act("MiniProgram", "shop", "transfer@1", dan), want: deny("miniprograms", "shop", annotation+"dan"+everywhere),
+		},
+		"who holds everything does not transfer": {
+			who: carl, do: act("MiniProgram", "shop", "transfer@1", carl), want: deny("miniprograms", "shop", annotation+"carl"+wildcard),
+		},
+		"who holds everything in the namespace does not transfer": {
+			who: nadia, do: act("MiniProgram", "shop", "transfer@1", nadia), want: deny("miniprograms", "shop", annotation+"nadia"+wildcard),
+		},
+		"Argo CD does not transfer by what stands in Git": {
+			who:  argo,
+			do:   create("MiniProgram", "new", program("com.example.new", "")+"\nmetadata: {annotations: {miniprogram.dev/action: transfer@1}}"),
+			want: deny("miniprograms", "new", annotation+argoAccount+wildcard),
 		},
 		"nobody acts in another's name": {
 			who:  olga,

@@ -55,6 +55,13 @@ func (w *world) newVersionWithReview(ctx context.Context, namespace, name string
 	return v, r, w.as(rita).Update(ctx, r)
 }
 
+// recordDecision does what the controller does when it has kept the decision.
+func (w *world) recordDecision(ctx context.Context, r *v1alpha1.Review) error {
+	now := metav1.Now()
+	r.Status.RecordTime = &now
+	return w.as(controller).Status().Update(ctx, r)
+}
+
 // gone waits until an object is gone.
 func (w *world) gone(ctx context.Context, o client.Object) error {
 	return wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
@@ -72,6 +79,12 @@ func TestADecidedReviewGoesWithItsVersion(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := w.as(dora).Delete(t.Context(), v, client.PropagationPolicy(propagation)); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.as(installer).Delete(t.Context(), r, client.DryRunAll); err == nil || !strings.Contains(err.Error(), "nothing else tells of it yet") {
+				t.Fatalf("deleting the Review before it is recorded: got %v", err)
+			}
+			if err := w.recordDecision(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}
 			for _, o := range []client.Object{r, v} {

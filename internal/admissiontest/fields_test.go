@@ -2,6 +2,8 @@ package admissiontest
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -97,16 +99,35 @@ var fields = map[string]field{
 		"spec: spec.reviewer may not change once the decision is taken",
 		"spec: spec.reviewer is required with a decision: write your own user name, as kubectl auth whoami shows it",
 	}},
-	"a decided review keeps its comment":   {who: rita, do: decided("comment: Well."), want: []string{"spec: spec.comment may not change once the decision is taken"}},
-	"a decided review's comment stays":     {who: rita, do: decided("comment: null"), want: []string{"spec: spec.comment may not change once the decision is taken"}},
-	"a decided review keeps its checklist": {who: rita, do: decided("checklist: []"), want: []string{"spec: spec.checklist may not change once the decision is taken"}},
-	"a decided review's checklist stays":   {who: rita, do: decided("checklist: null"), want: []string{"spec: spec.checklist may not change once the decision is taken"}},
-	"a decided review gets no checklist":   {who: rita, do: patch("Review", "rejected", "spec: {checklist: [{item: Late, result: Pass}]}"), want: []string{"spec: spec.checklist may not change once the decision is taken"}},
-	"a decided review lifts nothing later": {who: rita, do: decided("supersedes: rejected"), want: []string{"spec: spec.supersedes may not change once the decision is taken"}},
-	"a rejection with a comment":           {who: wanda, do: review1("decision: Rejected, reviewer: wanda, comment: No policy.")},
-	"a rejection without a comment":        {who: wanda, do: review1("decision: Rejected, reviewer: wanda"), want: []string{"spec: spec.comment is required when spec.decision is Rejected: say what has to change"}},
-	"a rejection with an empty comment":    {who: wanda, do: review1(`decision: Rejected, reviewer: wanda, comment: ""`), want: []string{`spec.comment: Invalid value: "": spec.comment in body should be at least 1 chars long`}},
-	"a reviewer before the decision":       {who: wanda, do: review1("reviewer: wanda"), want: []string{"spec: spec.reviewer may only be set together with a decision"}},
+	"a decided review keeps its comment":     {who: rita, do: decided("comment: Well."), want: []string{"spec: spec.comment may not change once the decision is taken"}},
+	"a decided review's comment stays":       {who: rita, do: decided("comment: null"), want: []string{"spec: spec.comment may not change once the decision is taken"}},
+	"a decided review keeps its checklist":   {who: rita, do: decided("checklist: []"), want: []string{"spec: spec.checklist may not change once the decision is taken"}},
+	"a decided review's checklist stays":     {who: rita, do: decided("checklist: null"), want: []string{"spec: spec.checklist may not change once the decision is taken"}},
+	"a decided review gets no checklist":     {who: rita, do: patch("Review", "rejected", "spec: {checklist: [{item: Late, result: Pass}]}"), want: []string{"spec: spec.checklist may not change once the decision is taken"}},
+	"a decided review lifts nothing later":   {who: rita, do: decided("supersedes: rejected"), want: []string{"spec: spec.supersedes may not change once the decision is taken"}},
+	"a decided review lifts what it lifted":  {who: rita, do: patch("Review", "recorded", "spec: {supersedes: approved}"), want: []string{"spec: spec.supersedes may not change once the decision is taken"}},
+	"what a decided review lifts stays":      {who: rita, do: patch("Review", "recorded", "spec: {supersedes: null}"), want: []string{"spec: spec.supersedes may not change once the decision is taken"}},
+	"a decided review gets no comment":       {who: rita, do: patch("Review", "recorded", "spec: {comment: Late.}"), want: []string{"spec: spec.comment may not change once the decision is taken"}},
+	"a decided review keeps its permissions": {who: rita, do: patch("Review", "recorded", "spec: {approvedPermissions: [camera, contacts]}"), want: permissionsStay},
+	"a decided review's permissions stay":    {who: rita, do: patch("Review", "recorded", "spec: {approvedPermissions: null}"), want: permissionsStay},
+	"a decided review gets no permissions":   {who: rita, do: decided("approvedPermissions: [camera]"), want: permissionsStay},
+	"permissions with the decision":          {who: rita, do: patch("Review", "pending", "spec: {decision: Approved, reviewer: rita, approvedPermissions: [none]}")},
+	"a review keeps its step":                {who: rita, do: patch("Review", "pending-step", "spec: {rollout: {step: 3}}"), want: []string{"spec: spec.rollout may not change"}},
+	"a review keeps its attempt":             {who: rita, do: patch("Review", "pending-step", "spec: {rollout: {attempt: 2}}"), want: []string{"spec: spec.rollout may not change"}},
+	"a review's step is not removed":         {who: rita, do: patch("Review", "pending-step", "spec: {rollout: null}"), want: []string{"spec: spec.rollout may not change"}},
+	"a review's step is not added":           {who: rita, do: patch("Review", "pending", "spec: {rollout: {name: shop, attempt: 1, step: 2}}"), want: []string{"spec: spec.rollout may not change"}},
+	"a step is not of one host app": {who: controller, do: create("Review", "new", pendingReview+stepOfShop+"\n  hostApp: wallet"), want: []string{
+		"spec: spec.hostApp must be unset when spec.rollout is set: a step is approved for all host apps of its Rollout",
+	}},
+	"an approval of what was looked at":       {who: rita, do: patch("Review", "pending", "spec: {decision: Approved, reviewer: rita, checklist: [{item: Policy, result: Pass}, {item: Kids, result: NotApplicable}]}")},
+	"an approval of what failed":              {who: rita, do: patch("Review", "pending", "spec: {decision: Approved, reviewer: rita, checklist: [{item: Policy, result: Pass}, {item: Kids, result: Fail}]}"), want: failed},
+	"an approval of what failed, by creation": {who: rita, do: create("Review", "own", pendingReview+"\n  decision: Approved\n  reviewer: rita\n  checklist: [{item: Kids, result: Fail}]"), want: failed},
+	"a rejection of what failed":              {who: rita, do: patch("Review", "pending", "spec: {decision: Rejected, reviewer: rita, comment: No., checklist: [{item: Kids, result: Fail}]}")},
+	"what failed, before the decision":        {who: rita, do: patch("Review", "pending", "spec: {checklist: [{item: Kids, result: Fail}]}")},
+	"a rejection with a comment":              {who: wanda, do: review1("decision: Rejected, reviewer: wanda, comment: No policy.")},
+	"a rejection without a comment":           {who: wanda, do: review1("decision: Rejected, reviewer: wanda"), want: []string{"spec: spec.comment is required when spec.decision is Rejected: say what has to change"}},
+	"a rejection with an empty comment":       {who: wanda, do: review1(`decision: Rejected, reviewer: wanda, comment: ""`), want: []string{`spec.comment: Invalid value: "": spec.comment in body should be at least 1 chars long`}},
+	"a reviewer before the decision":          {who: wanda, do: review1("reviewer: wanda"), want: []string{"spec: spec.reviewer may only be set together with a decision"}},
 
 	"a rollout follows another version":     {who: olga, do: patch("Rollout", "shop", "spec: {versionRef: {name: shop-2}}")},
 	"a rollout keeps its program":           {who: olga, do: patch("Rollout", "shop", "spec: {miniProgramRef: {name: other}}"), want: []string{"spec: spec.miniProgramRef may not change; create another Rollout instead"}},
@@ -114,8 +135,13 @@ var fields = map[string]field{
 	"no steps":                              {who: olga, do: newRollout("")},
 	"falling steps":                         {who: olga, do: newRollout(`{setPercent: 5}, {pause: {}}, {setPercent: "4.99%"}`), want: []string{"spec.steps: spec.steps: setPercent may not fall from one step to a later one"}},
 	"a pause first":                         {who: olga, do: newRollout("{pause: {}}, {setPercent: 5}"), want: []string{"spec: spec.steps: the first step must be a setPercent"}},
-	"a step that is two":                    {who: olga, do: newRollout("{setPercent: 5, pause: {}}"), want: []string{"spec.steps[0]: exactly one of the fields in [setPercent pause approval] must be set"}},
-	"a step that is none":                   {who: olga, do: newRollout("{setPercent: 5}, {}"), want: []string{"spec.steps[1]: exactly one of the fields in [setPercent pause approval] must be set"}},
+	"a step that is two":                    {who: olga, do: newRollout("{setPercent: 5, pause: {}}"), want: oneThing(0)},
+	"a step that is none":                   {who: olga, do: newRollout("{setPercent: 5}, {}"), want: oneThing(1)},
+	"a step for a person":                   {who: olga, do: newRollout("{setPercent: 5}, {approval: {role: privacy}}, {setPercent: 100}")},
+	"an approval that is a share too":       {who: olga, do: newRollout("{setPercent: 5, approval: {role: privacy}}"), want: oneThing(0)},
+	"an approval that is a pause too":       {who: olga, do: newRollout("{setPercent: 5}, {pause: {}, approval: {role: privacy}}"), want: oneThing(1)},
+	"a step that is three":                  {who: olga, do: newRollout("{setPercent: 5}, {setPercent: 6, pause: {}, approval: {role: privacy}}"), want: oneThing(1)},
+	"an approval first":                     {who: olga, do: newRollout("{approval: {role: privacy}}, {setPercent: 5}"), want: []string{"spec: spec.steps: the first step must be a setPercent"}},
 	"a share above all":                     {who: olga, do: newRollout("{setPercent: 101}"), want: []string{`spec.steps[0].setPercent: setPercent must be a whole number from 0 to 100, or a string such as "0.25%" with at most two decimals`}},
 	"a share with three decimals":           {who: olga, do: newRollout(`{setPercent: "0.125%"}`), want: []string{`spec.steps[0].setPercent: setPercent must be a whole number from 0 to 100, or a string such as "0.25%" with at most two decimals`}},
 	"a pause until a person comes, at most": {who: olga, do: newRollout("{setPercent: 5}, {pause: {timeoutSeconds: 60, onTimeout: Abort}}")},
@@ -127,6 +153,15 @@ var fields = map[string]field{
 	"a block of a digest": {who: adam, do: block("digest: " + digest + ", reason: Broken")},
 	"a block of both":     {who: adam, do: block("appID: com.example.shop, digest: " + digest + ", reason: Broken"), want: []string{"spec.blocks[0]: a block needs exactly one of appID and digest"}},
 	"a block of nothing":  {who: adam, do: block("reason: Broken"), want: []string{"spec.blocks[0]: a block needs exactly one of appID and digest"}},
+}
+
+var (
+	permissionsStay = []string{"spec: spec.approvedPermissions may not change once the decision is taken"}
+	failed          = []string{"spec: spec.checklist has an item with result Fail, so spec.decision may not be Approved: reject it, or correct the result"}
+)
+
+func oneThing(step int) []string {
+	return []string{fmt.Sprintf("spec.steps[%d]: exactly one of the fields in [setPercent pause approval] must be set", step)}
 }
 
 func decided(spec string) request { return patch("Review", "approved", "spec: {"+spec+"}") }
@@ -176,7 +211,8 @@ func problems(err error) ([]string, error) {
 	return found, nil
 }
 
-// knownMessages are the messages of all rules in config/crd/bases.
+// knownMessages are the messages of all rules in config/crd/bases, of which each
+// has its own.
 var knownMessages = func() []string {
 	messages, err := readMessages()
 	if err != nil {
@@ -207,7 +243,7 @@ func readMessages() ([]string, error) {
 		messages = append(messages, messagesIn(crd)...)
 	}
 	slices.Sort(messages)
-	return slices.Compact(messages), nil
+	return messages, nil
 }
 
 // messagesIn finds the messages of the rules anywhere below a value of a CRD.
@@ -238,6 +274,69 @@ func messagesIn(value any) []string {
 // unreachable are rules that no request can break: channel has one value and
 // comes back by its default.
 var unreachable = []string{"spec.channel may not change; create another Rollout instead"}
+
+// ofTheSpec are the fields of a Review's spec, from its CRD.
+func ofTheSpec(t *testing.T) []string {
+	t.Helper()
+	root, err := controlplane.RepositoryDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(root, "config", "crd", "bases", "miniprogram.dev_reviews.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var crd apiextensions
+	if err := yaml.Unmarshal(data, &crd); err != nil {
+		t.Fatal(err)
+	}
+	return slices.Sorted(maps.Keys(crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties.Spec.Properties))
+}
+
+// apiextensions is the little of a CRD that leads to the fields of its spec.
+type apiextensions struct {
+	Spec struct {
+		Versions []struct {
+			Schema struct {
+				OpenAPIV3Schema struct {
+					Properties struct {
+						Spec struct {
+							Properties map[string]any `json:"properties"`
+						} `json:"spec"`
+					} `json:"properties"`
+				} `json:"openAPIV3Schema"`
+			} `json:"schema"`
+		} `json:"versions"`
+	} `json:"spec"`
+}
+
+// A field that is new must not become the author's by being forgotten.
+func TestOfEveryFieldTheAuthorSetsOnlyEvidence(t *testing.T) {
+	w := theWorld(t)
+	values := map[string]string{
+		"miniProgramRef": "{name: other}", "versionRef": "{name: other}", "digest": otherDigest, "role": "quality", "hostApp": "wallet",
+		"rollout": "{name: shop, attempt: 1, step: 2}", "requestedBy": "somebody", "expirationTime": `"2037-01-01T00:00:00Z"`,
+		"decision": "Approved", "reviewer": "dora", "comment": "Fine.", "checklist": "[{item: Policy, result: Pass}]",
+		"approvedPermissions": "[camera]", "supersedes": "rejected",
+		"evidence": `[{title: Video, url: "https://example.com/video"}, {title: Screens, url: "https://example.com/screens"}]`,
+	}
+	for _, field := range ofTheSpec(t) {
+		t.Run(field, func(t *testing.T) {
+			value, known := values[field]
+			if !known {
+				t.Fatalf("spec.%s of a Review is new: give it a value here", field)
+			}
+			spec := field + ": " + value
+			if field == "decision" {
+				spec += ", reviewer: dora"
+			}
+			_, err := w.try(t.Context(), dora, patch("Review", "pending", "spec: {"+spec+"}"))
+			if allowed := err == nil; allowed != (field == "evidence") {
+				t.Errorf("the author sets spec.%s of a pending Review: %v", field, err)
+			}
+		})
+	}
+}
 
 func TestEveryRuleOfTheKindsIsTried(t *testing.T) {
 	tried := slices.Clone(unreachable)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -23,6 +24,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/config/admission"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/controlplane"
 )
 
@@ -39,7 +41,7 @@ const (
 	installer  = "installer"  // system:masters
 	controller = "controller" // the manager's service account
 	dora       = "dora"       // developer, the author of everything
-	dan        = "dan"        // developer
+	dan        = "dan"        // developer, with a Role that says transfer
 	rita       = "rita"       // decides on shop in role privacy
 	wanda      = "wanda"      // as rita, and for host app wallet
 	quentin    = "quentin"    // decides on shop in role quality
@@ -53,6 +55,9 @@ const (
 	nadia      = "nadia"      // cluster-admin in the team's namespace, with rita's right by name
 	leon       = "leon"       // may write every status subresource
 	petra      = "petra"      // may write ConfigMaps in the publication namespace
+	otis       = "otis"       // decides on suspended in role privacy
+	hugo       = "hugo"       // as rita, and for host app bank
+	argo       = "argo"       // Argo CD's controller: everything, with rita's right by name
 )
 
 // world is an installation with users and objects. Tests share it, and change
@@ -61,6 +66,7 @@ type world struct {
 	plane   *controlplane.ControlPlane
 	scheme  *runtime.Scheme
 	manager *rest.Config
+	argo    *rest.Config
 
 	mu      sync.Mutex
 	clients map[string]client.Client
@@ -109,6 +115,12 @@ func build(ctx context.Context, plane *controlplane.ControlPlane) (*world, error
 	if w.manager, err = plane.ServiceAccount(ctx, system, "miniprogram-manager"); err != nil {
 		return nil, err
 	}
+	if w.argo, err = plane.ServiceAccount(ctx, "argocd", "argocd-application-controller"); err != nil {
+		return nil, err
+	}
+	if err := w.installGuards(ctx); err != nil {
+		return nil, err
+	}
 	if err := w.waitForPolicies(ctx); err != nil {
 		return nil, err
 	}
@@ -116,6 +128,27 @@ func build(ctx context.Context, plane *controlplane.ControlPlane) (*world, error
 		return nil, err
 	}
 	return w, w.waitForStamps(ctx, true)
+}
+
+// installGuards writes the policies that are compiled in over those that were
+// just applied: they are the same, unless a mutant was compiled in.
+func (w *world) installGuards(ctx context.Context) error {
+	guards, err := admission.Read()
+	if err != nil {
+		return err
+	}
+	for i := range guards.Policies {
+		want, live := &guards.Policies[i], &admissionv1.ValidatingAdmissionPolicy{}
+		if err := w.as(installer).Get(ctx, client.ObjectKeyFromObject(want), live); err != nil {
+			return err
+		}
+		before := live.DeepCopy()
+		want.Spec.DeepCopyInto(&live.Spec)
+		if err := w.as(installer).Patch(ctx, live, client.MergeFrom(before)); err != nil {
+			return fmt.Errorf("writing ValidatingAdmissionPolicy %s: %w", want.Name, err)
+		}
+	}
+	return nil
 }
 
 // probes are denied by one policy each, for somebody whom RBAC lets pass. The
@@ -217,6 +250,8 @@ func (w *world) as(user string) client.Client {
 		cfg = w.plane.User(user, "system:masters")
 	case controller:
 		cfg = w.manager
+	case argo:
+		cfg = w.argo
 	}
 	c, err := client.New(cfg, client.Options{Scheme: w.scheme})
 	if err != nil {

@@ -1,12 +1,18 @@
 package admissiontest
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 const (
 	everything = " holds every right through a wildcard, and a decision must be the word of one person who was asked: decide as that person (kubectl --as=NAME), or with an account that only has a Role with verb approve on miniprograms/review-privacy (resourceNames: shop)"
 	notAsked   = ": ask for a Role in namespace shop-team with verb approve on miniprograms/review-privacy (resourceNames: shop)"
-	otherwise  = "spec: a pending Review is changed only by who may decide it (verb approve on miniprograms/review-privacy, resourceNames: shop), and by its author, dora, who may set spec.decision: Withdrawn and add to spec.evidence; "
+	otherwise  = "spec: a pending Review is changed only by who may decide it (verb approve on miniprograms/review-privacy, resourceNames: shop, not by a wildcard), and by its author, dora, who may set spec.decision: Withdrawn and add to spec.evidence; "
 )
+
+// stepOfShop, after pendingReview, makes it one of a step.
+const stepOfShop = "\n  rollout: {name: shop, attempt: 1, step: 2}"
 
 func decide(review, decision, reviewer string) request {
 	return patch("Review", review, "spec: {decision: "+decision+", reviewer: "+reviewer+", comment: Read it.}")
@@ -25,6 +31,19 @@ func TestAReviewIsDecidedByWhoWasAskedByName(t *testing.T) {
 			want: deny("pending-wallet", "spec.decision: rita may not decide in role privacy for host app wallet: ask for a ClusterRole with verb approve on hostapps/review-privacy (resourceNames: wallet)"),
 		},
 		"with a host app's right, for a host app": {who: wanda, do: decide("pending-wallet", "Approved", wanda)},
+		"a step":              {who: rita, do: decide("pending-step", "Approved", rita)},
+		"a step, by creation": {who: rita, do: create("Review", "own", pendingReview+stepOfShop+"\n  decision: Approved\n  reviewer: rita")},
+		"fewer permissions":   {who: rita, do: patch("Review", "pending", "spec: {decision: Approved, reviewer: rita, approvedPermissions: [camera]}")},
+		"a step not in another role": {
+			who:  quentin,
+			do:   decide("pending-step", "Approved", quentin),
+			want: deny("pending-step", "spec.decision: quentin may not decide in role privacy for mini program shop"+notAsked),
+		},
+		"a step not by its author": {
+			who:  dora,
+			do:   decide("pending-step", "Approved", dora),
+			want: deny("pending-step", "spec.decision: dora may not decide in role privacy for mini program shop"+notAsked),
+		},
 		"not in another role": {
 			who:  quentin,
 			do:   decide("pending", "Approved", quentin),
@@ -161,10 +180,20 @@ func TestWhatBesideDecidingMayHappenToAReview(t *testing.T) {
 		"the author does not prepare the lifting of a rejection": {
 			who: dora, do: patch("Review", "pending", "spec: {supersedes: rejected}"), want: deny("pending", otherwise+"dora did something else"),
 		},
+		"the author does not agree to permissions": {
+			who: dora, do: patch("Review", "pending", "spec: {approvedPermissions: [camera]}"), want: deny("pending", otherwise+"dora did something else"),
+		},
+		"who holds everything drafts nothing": {
+			who: carl, do: patch("Review", "pending", "spec: {supersedes: rejected}"), want: deny("pending", otherwise+"carl did something else"),
+		},
+		"a reviewer drafts the permissions":         {who: rita, do: patch("Review", "pending", "spec: {approvedPermissions: [camera]}")},
+		"the controller asks about a step":          {who: controller, do: create("Review", "new", pendingReview+stepOfShop)},
+		"a reviewer does not ask about a step":      {who: rita, do: create("Review", "new", pendingReview+stepOfShop), want: deny("new", onlyController)},
+		"the author withdraws the Review of a step": {who: dora, do: patch("Review", "pending-step", "spec: {decision: Withdrawn}")},
 		"another developer adds no evidence": {
 			who:  dan,
 			do:   patch("Review", "pending-quality", `spec: {evidence: [{title: Video, url: "https://example.com/video"}]}`),
-			want: deny("pending-quality", "spec: a pending Review is changed only by who may decide it (verb approve on miniprograms/review-quality, resourceNames: shop), and by its author, dora, who may set spec.decision: Withdrawn and add to spec.evidence; dan did something else"),
+			want: deny("pending-quality", "spec: a pending Review is changed only by who may decide it (verb approve on miniprograms/review-quality, resourceNames: shop, not by a wildcard), and by its author, dora, who may set spec.decision: Withdrawn and add to spec.evidence; dan did something else"),
 		},
 		"a reviewer drafts":                {who: rita, do: patch("Review", "pending", "spec: {comment: Half way through.}")},
 		"a reviewer drafts for a host app": {who: wanda, do: patch("Review", "pending-wallet", "spec: {comment: Half way through.}")},
@@ -185,17 +214,32 @@ func TestWhatBesideDecidingMayHappenToAReview(t *testing.T) {
 	})
 }
 
-func TestADecidedReviewIsDeletedOnlyByWhoMayPurge(t *testing.T) {
+func TestAReviewIsDeletedByItsAuthorBeforeAndByWhoMayPurgeAfter(t *testing.T) {
 	deny := func(name, message string) string {
 		return denied("reviews", name, "miniprogram-review-deletion", message)
 	}
-	const kept = " by rita and is kept as a record: deleting it needs verb purge on reviews; to lift a rejection create a Review that names it in spec.supersedes"
+	const (
+		kept      = " by rita and is kept as a record: deleting it needs verb purge on reviews; to lift a rejection create a Review that names it in spec.supersedes"
+		untold    = " by rita, and nothing else tells of it yet (status.recordTime is unset): the controller records it, so see that the manager runs, and delete it then"
+		undecided = "metadata.name: a Review without a decision is deleted only by its author, dora, by the controller, and by who has verb purge on reviews, not by "
+	)
 	check(t, map[string]cell{
-		"a pending one by who may delete":      {who: rita, do: remove("Review", "pending")},
-		"a pending one by the controller":      {who: controller, do: remove("Review", "pending")},
-		"a decided one by who may purge":       {who: adam, do: remove("Review", "rejected")},
-		"a rejected one not by its reviewer":   {who: rita, do: remove("Review", "rejected"), want: deny("rejected", "metadata.name: Review rejected was rejected"+kept)},
-		"an approved one not by its reviewer":  {who: rita, do: remove("Review", "approved"), want: deny("approved", "metadata.name: Review approved was approved"+kept)},
-		"a rejected one not by the controller": {who: controller, do: remove("Review", "rejected"), want: deny("rejected", "metadata.name: Review rejected was rejected"+kept)},
+		"a pending one by its author":                  {who: dora, do: remove("Review", "pending")},
+		"a pending one by the controller":              {who: controller, do: remove("Review", "pending")},
+		"a pending one by who may purge":               {who: adam, do: remove("Review", "pending")},
+		"a pending one not by another developer":       {who: dan, do: remove("Review", "pending"), want: deny("pending", undecided+"dan: ask one of them")},
+		"a pending one not by a reviewer":              {who: rita, do: remove("Review", "pending"), want: deny("pending", undecided+"rita: ask one of them")},
+		"a withdrawn one by its author":                {who: dora, do: remove("Review", "withdrawn")},
+		"a withdrawn one not by another developer":     {who: dan, do: remove("Review", "withdrawn"), want: deny("withdrawn", undecided+"dan: ask one of them")},
+		"one of nobody not by a developer":             {who: dora, do: remove("Review", "pending-other"), want: deny("pending-other", strings.Replace(undecided, "author, dora", "author, who is unknown", 1)+"dora: ask one of them")},
+		"a recorded one by who may purge":              {who: adam, do: remove("Review", "recorded")},
+		"a recorded one by who holds everything":       {who: installer, do: remove("Review", "recorded")},
+		"a recorded one not by its author":             {who: dora, do: remove("Review", "recorded"), want: deny("recorded", "metadata.name: Review recorded was approved"+kept)},
+		"one that is not recorded by nobody":           {who: adam, do: remove("Review", "rejected"), want: deny("rejected", "metadata.name: Review rejected was rejected"+untold)},
+		"nor by who holds everything":                  {who: installer, do: remove("Review", "approved"), want: deny("approved", "metadata.name: Review approved was approved"+untold)},
+		"a rejected one not by its reviewer":           {who: rita, do: remove("Review", "rejected"), want: deny("rejected", "metadata.name: Review rejected was rejected"+kept)},
+		"an approved one not by its reviewer":          {who: rita, do: remove("Review", "approved"), want: deny("approved", "metadata.name: Review approved was approved"+kept)},
+		"a rejected one not by the controller":         {who: controller, do: remove("Review", "rejected"), want: deny("rejected", "metadata.name: Review rejected was rejected"+kept)},
+		"a recorded one not by the controller, either": {who: controller, do: remove("Review", "recorded"), want: deny("recorded", "metadata.name: Review recorded was approved"+kept)},
 	})
 }

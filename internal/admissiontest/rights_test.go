@@ -17,6 +17,7 @@ import (
 
 const (
 	managerAccount = "system:serviceaccount:miniprogram-system:miniprogram-manager"
+	argoAccount    = "system:serviceaccount:argocd:argocd-application-controller"
 	serviceAccount = "system:serviceaccount:miniprogram-system:miniprogram-manifest-service"
 )
 
@@ -59,6 +60,8 @@ func TestEachAccountHasItsRightsAndNoMore(t *testing.T) {
 		"the manager changes nothing beside them":   {right{who: managerAccount, verb: "update", resource: "configmaps", namespace: system, name: "miniprogram-settings"}, false},
 		"the manager decides nothing":               {right{who: managerAccount, verb: "approve", group: group, resource: "miniprograms", subresource: "review-quality", namespace: team, name: "shop"}, false},
 		"the manager changes no Review":             {right{who: managerAccount, verb: "patch", group: group, resource: "reviews", namespace: team}, false},
+		"the manager sees the guards":               {right{who: managerAccount, verb: "watch", group: "admissionregistration.k8s.io", resource: "validatingadmissionpolicybindings"}, true},
+		"the manager changes no guard":              {right{who: managerAccount, verb: "update", group: "admissionregistration.k8s.io", resource: "validatingadmissionpolicies"}, false},
 		"the manager takes no action":               {right{who: managerAccount, verb: "promote", group: group, resource: "rollouts", namespace: team}, false},
 		"a developer rolls nothing out":             {right{who: dora, verb: "patch", group: group, resource: "rollouts", namespace: team}, false},
 		"a developer creates no Review":             {right{who: dora, verb: "create", group: group, resource: "reviews", namespace: team}, false},
@@ -119,7 +122,7 @@ func TestAggregatedRolesGetReadingAndWritingAndNothingElse(t *testing.T) {
 		return want
 	}
 	reads := grid(all, "get", "list", "watch")
-	writes := slices.Concat(reads, grid([]string{"miniprograms", "miniprogramversions"}, ordinary...), grid([]string{"reviews"}, "update", "patch"))
+	writes := slices.Concat(reads, grid([]string{"miniprograms", "miniprogramversions"}, ordinary...), grid([]string{"reviews"}, "update", "patch", "delete"))
 	for name, want := range map[string][]string{"view": reads, "edit": writes, "admin": writes} {
 		t.Run(name, func(t *testing.T) {
 			slices.Sort(want)

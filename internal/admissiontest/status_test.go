@@ -2,15 +2,17 @@ package admissiontest
 
 import "testing"
 
+// statusOf has for each kind what to write into whose status.
+var statusOf = map[string]struct{ resource, name, field string }{
+	"MiniProgram":        {"miniprograms", "shop", "latestVersion: 1.0.0"},
+	"MiniProgramVersion": {"miniprogramversions", "shop-1", "summary: Approved."},
+	"Review":             {"reviews", "pending", `recordTime: "2026-01-01T00:00:00Z"`},
+	"Rollout":            {"rollouts", "shop", "percent: 100%"},
+	"ReviewPolicy":       {"reviewpolicies", "base", "observedGeneration: 1"},
+	"HostApp":            {"hostapps", "wallet", "miniPrograms: 1"},
+}
+
 func TestOnlyTheControllerWritesStatus(t *testing.T) {
-	statusOf := map[string]struct{ resource, name, field string }{
-		"MiniProgram":        {"miniprograms", "shop", "latestVersion: 1.0.0"},
-		"MiniProgramVersion": {"miniprogramversions", "shop-1", "summary: Approved."},
-		"Review":             {"reviews", "pending", "observedGeneration: 1"},
-		"Rollout":            {"rollouts", "shop", "percent: 100%"},
-		"ReviewPolicy":       {"reviewpolicies", "base", "observedGeneration: 1"},
-		"HostApp":            {"hostapps", "wallet", "miniPrograms: 1"},
-	}
 	cells := map[string]cell{}
 	for kind, s := range statusOf {
 		do := patchStatus(kind, s.name, "status: {"+s.field+"}")

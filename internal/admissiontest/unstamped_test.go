@@ -5,9 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 )
 
 // stamps are the bindings of config/admission/mutating.
@@ -96,9 +99,33 @@ func TestWithoutStampsNothingIsForged(t *testing.T) {
 		},
 		"a decision with a name": {who: rita, do: decide("pending", "Approved", rita)},
 	})
+	w.addNoAuthor(t)
 	_, err := w.try(t.Context(), rita, patch("Review", "pending", "spec: {decision: Approved}"))
 	got, other := problems(err)
 	if want := "spec: spec.reviewer is required with a decision: write your own user name, as kubectl auth whoami shows it"; other != nil || len(got) != 1 || got[0] != want {
 		t.Errorf("a decision without a name: got %q, %v, want %q", got, other, want)
+	}
+}
+
+// addNoAuthor tries to add an author to a version that was created without one.
+func (w *world) addNoAuthor(t *testing.T) {
+	t.Helper()
+	v := &v1alpha1.MiniProgramVersion{
+		ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: "anonymous"},
+		Spec: v1alpha1.MiniProgramVersionSpec{
+			MiniProgramRef: v1alpha1.MiniProgramReference{Name: "shop"}, Version: "4.0.0",
+			Source: v1alpha1.BundleSource{ConfigMap: &v1alpha1.ConfigMapSource{Name: "bundle", Key: "bundle.zip"}},
+		},
+	}
+	if err := w.as(dora).Create(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.try(t.Context(), gitops, patch("MiniProgramVersion", v.Name, "spec: {submittedBy: dora}"))
+	got, other := problems(err)
+	if diff := cmp.Diff(versionKeeps("submittedBy"), got); diff != "" || other != nil {
+		t.Errorf("adding an author: %v (-want +got):\n%s", other, diff)
+	}
+	if err := w.as(dora).Delete(t.Context(), v); err != nil {
+		t.Error(err)
 	}
 }

@@ -6,7 +6,8 @@
 // What a pass found out is kept in a scope that its tasks share; conditions are
 // computed from the scope and the error by pure functions in <kind>_status.go.
 //
-// The cache holds the six kinds, namespaces, and the ConfigMaps of the
-// publication namespace. Secrets and ConfigMaps of developer groups are read one
-// by one, past the cache, with a right that a RoleBinding in their namespace gives.
+// The cache holds the six kinds, namespaces, admission policies, and the
+// ConfigMaps of the publication namespace. Secrets and ConfigMaps of developer
+// groups are read one by one, past the cache, with a right that a RoleBinding in
+// their namespace gives.
 package controller

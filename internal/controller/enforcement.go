@@ -8,39 +8,54 @@ import (
 	"sync"
 	"time"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/config/admission"
 )
+
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings,verbs=get;list;watch
 
 // decisionPolicy is the ValidatingAdmissionPolicy that keeps others from
 // deciding. No other of ours has an objection to the decided probe.
 const decisionPolicy = "miniprogram-review-decisions"
 
 // proofInterval is the time between two proofs; proofGrace is how long one is
-// good while the next cannot be made.
+// good while the next cannot be made. syncTimeout bounds the wait for the first
+// sight of the policies.
 const (
 	proofInterval = time.Minute
 	proofGrace    = 5 * time.Minute
+	syncTimeout   = 10 * time.Second
 )
 
-// errUnguarded says that a proof was made and failed: decisions are not guarded.
-var errUnguarded = errors.New("decisions are not guarded")
+// errUnguarded says that a proof was made and failed.
+var errUnguarded = errors.New("admission does not guard what people approve")
 
 // Enforcement proves that admission keeps everybody without the right from
-// deciding a Review: the API server must take a pending Review, and refuse the
-// same one decided in the name of our policy. Both are dry runs.
+// deciding a Review, and from whatever else would get around the gate. The
+// cluster must have every policy and binding as this version means them; and they
+// must bite: the API server has to take a pending Review, and to refuse the same
+// one decided in the name of our policy. Both are dry runs.
 //
 // Without a proof the gate is shut: an approval means nothing where anybody
 // could have written it. A proof that cannot be made, as while the API server
-// starts, leaves a recent one in force; one that fails shuts the gate at once.
+// starts, leaves a recent one in force; one that fails shuts the gate at once. So
+// does a change of a policy, for they are watched.
 type Enforcement struct {
-	Client    client.Client
-	Namespace string
+	// Client writes directly, Cache holds the policies and their bindings.
+	Client client.Client
+	Cache  cache.Cache
+	// Namespace of the manager, where the dry runs are made, and the one that is published in.
+	Namespace, PublicationNamespace string
 
 	mu     sync.RWMutex
 	wake   []chan event.GenericEvent
@@ -49,12 +64,13 @@ type Enforcement struct {
 	why    string
 	known  chan struct{}
 	once   sync.Once
+	synced []toolscache.InformerSynced
 }
 
 // NewEnforcement starts out unproven.
-func NewEnforcement(c client.Client, namespace string) *Enforcement {
+func NewEnforcement(direct client.Client, policies cache.Cache, namespace, publicationNamespace string) *Enforcement {
 	return &Enforcement{
-		Client: c, Namespace: namespace,
+		Client: direct, Cache: policies, Namespace: namespace, PublicationNamespace: publicationNamespace,
 		why: "admission was not proven to guard approvals yet", known: make(chan struct{}),
 	}
 }
@@ -80,9 +96,14 @@ func (e *Enforcement) Await(ctx context.Context) error {
 	}
 }
 
-// Start proves every minute, and every second until the first success.
+// Start proves every minute and after each change of a policy, and every second
+// until the first success.
 func (e *Enforcement) Start(ctx context.Context) error {
 	log := ctrl.LoggerFrom(ctx).WithName("enforcement")
+	changed, err := e.watch(ctx)
+	if err != nil {
+		return fmt.Errorf("watching admission policies: %w", err)
+	}
 	for {
 		err := e.prove(ctx)
 		if isOver(ctx) {
@@ -102,8 +123,51 @@ func (e *Enforcement) Start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-changed:
 		case <-time.After(wait):
 		}
+	}
+}
+
+// watch tells when a guard, or the publication namespace, may have changed. It
+// waits until all were seen, but not for ever: without the right to see them the
+// proof says so.
+func (e *Enforcement) watch(ctx context.Context) (<-chan struct{}, error) {
+	guards, err := admission.Read()
+	if err != nil {
+		return nil, err
+	}
+	changed := make(chan struct{}, 1)
+	tell := toolscache.FilteringResourceEventHandler{
+		FilterFunc: func(o any) bool { return concerns(guards, e.PublicationNamespace, o) },
+		Handler: toolscache.ResourceEventHandlerFuncs{
+			AddFunc:    func(any) { signal(changed) },
+			UpdateFunc: func(any, any) { signal(changed) },
+			DeleteFunc: func(any) { signal(changed) },
+		},
+	}
+	for _, kind := range []client.Object{
+		&admissionregistrationv1.ValidatingAdmissionPolicy{}, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{}, &corev1.Namespace{},
+	} {
+		informer, err := e.Cache.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
+		if err != nil {
+			return nil, err
+		}
+		if _, err := informer.AddEventHandler(tell); err != nil {
+			return nil, err
+		}
+		e.synced = append(e.synced, informer.HasSynced)
+	}
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	defer cancel()
+	toolscache.WaitForCacheSync(ctx.Done(), e.synced...)
+	return changed, nil
+}
+
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // is told already
 	}
 }
 
@@ -155,6 +219,14 @@ func (e *Enforcement) changes() <-chan event.GenericEvent {
 func (e *Enforcement) prove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
+	for _, synced := range e.synced {
+		if !synced() {
+			return errors.New("the admission policies were not seen yet, so approvals cannot be shown to be guarded: the manager needs list and watch on validatingadmissionpolicies and validatingadmissionpolicybindings (apply config/rbac of this version)")
+		}
+	}
+	if err := compareGuards(ctx, e.Cache, e.PublicationNamespace); err != nil {
+		return err
+	}
 	pending := e.probe(v1alpha1.DecisionPending)
 	if err := e.Client.Create(ctx, pending, client.DryRunAll); err != nil {
 		return fmt.Errorf("a dry run of a pending Review in namespace %s failed, so approvals cannot be shown to be guarded: %w", e.Namespace, err)

@@ -24,7 +24,7 @@ func TestTheGateIsShutUnlessAProofIsRecent(t *testing.T) {
 		"a proof after an outage starts the time anew":  {[]error{nil, unmade, nil, unmade, unmade, unmade, unmade}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := NewEnforcement(nil, "ns")
+			e := NewEnforcement(nil, nil, "ns", "published")
 			for i, err := range test.proofs {
 				e.record(err, start.Add(time.Duration(i)*time.Minute))
 			}

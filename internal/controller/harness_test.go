@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -164,12 +163,14 @@ func (w *world) as(t testing.TB, user string) client.Client { return w.client(t,
 func (w *world) startManager(t testing.TB, cfg *rest.Config) {
 	t.Helper()
 	skip := true
+	kept, err := controller.CacheByObject(publishedNamespace)
+	if err != nil {
+		t.Fatal(err)
+	}
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
 		Scheme: w.scheme, Metrics: metricsserver.Options{BindAddress: "0"},
 		Controller: crconfig.Controller{SkipNameValidation: &skip},
-		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
-			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{publishedNamespace: {}}},
-		}},
+		Cache:      cache.Options{ByObject: kept},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +186,7 @@ func (w *world) startManager(t testing.TB, cfg *rest.Config) {
 		Namespace: systemNamespace, PublicationNamespace: publishedNamespace, ManifestURL: "https://manifest.example.com",
 		Ledger:      &ledger.Ledger{Client: mgr.GetClient(), Namespace: publishedNamespace},
 		Keys:        &signing.Keys{Client: direct, Namespace: systemNamespace, Name: "miniprogram-signing-key", TrustedName: "miniprogram-trusted-keys"},
-		Enforcement: controller.NewEnforcement(direct, systemNamespace),
+		Enforcement: controller.NewEnforcement(direct, mgr.GetCache(), systemNamespace, publishedNamespace),
 		Now:         time.Now,
 	}
 	err = controller.Setup(context.Background(), mgr, &controller.MiniProgramVersionReconciler{
