@@ -17,8 +17,8 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/internal/controlplane"
 )
 
-// writes are those that admission is asked about, each by somebody who may.
-var writes = map[string]struct {
+// guardedWrites are those that admission is asked about, each by somebody who may.
+var guardedWrites = map[string]struct {
 	who string
 	do  request
 }{
@@ -37,8 +37,8 @@ var writes = map[string]struct {
 func BenchmarkAdmission(b *testing.B) {
 	with := theWorld(b)
 	without := unguardedWorld(b)
-	for _, name := range slices.Sorted(maps.Keys(writes)) {
-		write := writes[name]
+	for _, name := range slices.Sorted(maps.Keys(guardedWrites)) {
+		write := guardedWrites[name]
 		b.Run(strings.ReplaceAll(name, " ", "-"), func(b *testing.B) {
 			var guarded, bare []time.Duration
 			for b.Loop() {

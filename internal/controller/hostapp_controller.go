@@ -80,7 +80,8 @@ func (r *HostAppReconciler) publish(ctx context.Context, s *hostScope) error {
 	if err != nil {
 		return err
 	}
-	return r.applyPublished(ctx, delivery.HostAppConfigMap(s.host.Name), delivery.KindHostApp, map[string]string{delivery.KeyHostApp: data})
+	return r.applyPublished(ctx, delivery.HostAppConfigMap(s.host.Name),
+		map[string]string{delivery.DocumentLabel: delivery.KindHostApp}, map[string]string{delivery.KeyHostApp: data})
 }
 
 // withdraw deletes the configuration of a host app that is gone. What the

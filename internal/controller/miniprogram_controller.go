@@ -3,7 +3,6 @@ package controller
 import (
 	"cmp"
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -18,8 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
-	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
-	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
@@ -29,6 +26,8 @@ type MiniProgramReconciler struct{ Shared }
 type programScope struct {
 	program *v1alpha1.MiniProgram
 	now     metav1.Time
+	// holders counts those who have held the app ID, this program included.
+	holders int64
 }
 
 // Reconcile brings one MiniProgram's status up to date.
@@ -50,14 +49,18 @@ func (r *MiniProgramReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	}
 	st := &s.program.Status
 	st.ObservedGeneration = s.program.Generation
-	st.Conditions = task.Conditions(st.Conditions, s.program.Generation, err, s.now, programMessage(s.program))
+	st.Conditions = task.Conditions(st.Conditions, s.program.Generation, err, s.now, programMessage(s))
 	if perr := r.updateStatus(ctx, before, s.program, before.Status, s.program.Status); perr != nil {
 		return unwritten(perr)
 	}
 	return task.Result(err)
 }
 
-func programMessage(p *v1alpha1.MiniProgram) string {
+func programMessage(s *programScope) string {
+	return released(s.program) + idleTransfer(s.program, s.holders)
+}
+
+func released(p *v1alpha1.MiniProgram) string {
 	switch {
 	case availability(p) == v1alpha1.AvailabilitySuspended:
 		return "suspended: no host app hands it out"
@@ -144,14 +147,6 @@ func (r *MiniProgramReconciler) findLatest(ctx context.Context, s *programScope)
 	return nil
 }
 
-func (r *MiniProgramReconciler) claim(ctx context.Context, s *programScope) error {
-	err := r.Ledger.Claim(ctx, s.program.Spec.AppID, ledger.Holder{Namespace: s.program.Namespace, Name: s.program.Name})
-	if taken, ok := errors.AsType[*ledger.TakenError](err); ok {
-		return task.Stall("AppIDTaken", taken)
-	}
-	return err
-}
-
 // SetupWithManager registers the reconciler and what wakes it.
 func (r *MiniProgramReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	program := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
@@ -163,26 +158,8 @@ func (r *MiniProgramReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.Review{}, program, becameVeto).
 		Watches(&v1alpha1.MiniProgramVersion{}, program, becameUsable).
 		Watches(&v1alpha1.Rollout{}, program).
-		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.claimants)).
+		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.programsOfLedger)).
 		Complete(r)
-}
-
-// claimants wakes the programs with the app ID of a ledger: the claim may have
-// been deleted, or given to another.
-func (r *MiniProgramReconciler) claimants(ctx context.Context, o client.Object) []reconcile.Request {
-	if o.GetLabels()[delivery.DocumentLabel] != delivery.KindLedger {
-		return nil
-	}
-	var programs v1alpha1.MiniProgramList
-	if err := r.Client.List(ctx, &programs, client.MatchingFields{indexLedger: o.GetName()}); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing mini programs to wake")
-		return nil
-	}
-	out := make([]reconcile.Request, 0, len(programs.Items))
-	for i := range programs.Items {
-		out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&programs.Items[i])})
-	}
-	return out
 }
 
 // programOf names the MiniProgram that an object belongs to; empty: it belongs to none.

@@ -40,12 +40,30 @@ type rolloutScope struct {
 	stepReviews []v1alpha1.Review
 	taken       map[string]bool
 	seen        rollout.Seen
-	repository  string
+	// claim is what the ledger says against the program's claim of the app ID; nil: it holds it.
+	claim error
+	// rivals are what others than the program's rollouts have published for the app ID.
+	rivals []rival
 	// held is what keeps the target where it is, told at the end of the pass.
 	held error
 	move rollout.Move
 	// published is the document that is out after this pass.
 	published *v1alpha1.PublishedDocument
+}
+
+func newRolloutScope(before *v1alpha1.Rollout, now time.Time) *rolloutScope {
+	return &rolloutScope{
+		before: before, rollout: before.DeepCopy(), now: now, published: before.Status.Published,
+		seen: rollout.Seen{Unservable: map[string]rollout.Hold{}},
+	}
+}
+
+// recheck looks again when the move says so, if nothing else is sooner.
+func (s *rolloutScope) recheck(result ctrl.Result, err error) (ctrl.Result, error) {
+	if err == nil && s.move.Recheck > 0 && (result.RequeueAfter == 0 || s.move.Recheck < result.RequeueAfter) {
+		result.RequeueAfter = s.move.Recheck
+	}
+	return result, err
 }
 
 // Reconcile brings one rollout as far as it can come now.
@@ -60,18 +78,21 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if forgotten(before) {
 		return ctrl.Result{}, nil
 	}
-	s := &rolloutScope{before: before, rollout: before.DeepCopy(), now: r.Now().UTC(), published: before.Status.Published}
+	s := newRolloutScope(before, r.Now().UTC())
 	// What takes something back is recorded before anything that can fail. What was
 	// recorded is carried out before anything new is, so that a crash repeats a
 	// step and never skips one.
 	err := task.Run(ctx, s, []task.Task[rolloutScope]{
 		{Name: "hold on deletion", Run: r.ensureFinalizer},
+		{Name: "find the program", Run: r.gatherProgram},
+		{Name: "give way", Run: r.giveWay},
 		{Name: "gather", Run: r.gather},
 		{Name: "decide", Run: r.decide},
 		{Name: "record what is taken back", Run: r.recordTakeBack},
 		{Name: "publish what was recorded", Run: r.publishRecorded},
 		{Name: "count from publication", Run: r.countFromPublication},
 		{Name: "remember in the ledger", Run: r.remember},
+		{Name: "retire what others published", Run: r.retireRivals},
 		{Name: "record the decision", Run: r.recordDecision},
 		{Name: "ask for the step's approval", Run: r.askForApproval},
 		{Name: "let go", Run: r.letGo},
@@ -84,16 +105,7 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if perr := r.writeStatus(ctx, s); perr != nil {
 		return unwritten(perr) // outranks err: running again finds both out again
 	}
-	return again(err, s.move.Recheck)
-}
-
-// again is the result of a pass after which time alone can change something.
-func again(err error, recheck time.Duration) (ctrl.Result, error) {
-	result, err := task.Result(err)
-	if recheck > 0 && (result.RequeueAfter == 0 || recheck < result.RequeueAfter) && err == nil {
-		result.RequeueAfter = recheck
-	}
-	return result, err
+	return s.recheck(task.Result(err))
 }
 
 // forgotten tells that a deleted rollout was let go, and a stale read shows it still.
@@ -136,7 +148,7 @@ func unpublished(st *v1alpha1.RolloutStatus) bool {
 func (r *RolloutReconciler) countFromPublication(_ context.Context, s *rolloutScope) error {
 	out := s.published != nil && s.published.Sequence == s.before.Status.Sequence
 	if !out || !unpublished(&s.before.Status) {
-		return nil // what stays unpublished, as while somebody else holds the app ID, begins no pause
+		return nil // what stays unpublished begins no pause
 	}
 	recorded := s.before.Status.DeepCopy()
 	rollout.CountFrom(recorded, r.Now())
@@ -216,13 +228,14 @@ func (r *RolloutReconciler) remember(ctx context.Context, s *rolloutScope) error
 	if st.Document == nil || st.Sequence == 0 || s.frozen() {
 		return nil
 	}
-	if s.plan.Deleting {
-		nobody := r.Ledger.Holds(ctx, st.Document.AppID, ledger.Holder{})
-		if errors.Is(nobody, ledger.ErrUnclaimed) {
-			return nil
-		}
+	if s.plan.Deleting && errors.Is(s.claim, ledger.ErrUnclaimed) {
+		return nil
 	}
-	if err := r.Ledger.Record(ctx, st.Document.AppID, ledgerEntry(s.before)); err != nil {
+	err := r.Ledger.Record(ctx, st.Document.AppID, s.holder(), ledgerEntry(s.before))
+	if taken, ok := errors.AsType[*ledger.TakenError](err); ok {
+		return appIDTaken(s.holder(), taken)
+	}
+	if err != nil {
 		return fmt.Errorf("remembering: %w", err)
 	}
 	return nil

@@ -35,9 +35,7 @@ func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&corev1.Namespace{}, wake(func(o client.Object) []client.ListOption {
 			return []client.ListOption{client.InNamespace(o.GetName())}
 		}), labelsChanged).
-		Watches(&corev1.ConfigMap{}, wake(func(o client.Object) []client.ListOption {
-			return []client.ListOption{client.MatchingFields{indexPublished: o.GetName()}}
-		})).
+		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.rolloutsOfConfigMap)).
 		Complete(r)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -30,7 +31,8 @@ const (
 	indexServes = "serves"
 	// indexPublished finds the Rollout of a published document.
 	indexPublished = "published"
-	// indexLedger finds the programs that claim the app ID of a ledger.
+	// indexLedger finds what the ledger of an app ID is about: the programs that claim it, and the
+	// documents that are published for it.
 	indexLedger = "ledger"
 )
 
@@ -62,6 +64,7 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1alpha1.MiniProgram{}, indexLedger, of(func(p *v1alpha1.MiniProgram) []string {
 			return []string{delivery.LedgerConfigMap(p.Spec.AppID)}
 		})},
+		{&corev1.ConfigMap{}, indexLedger, func(o client.Object) []string { return []string{o.GetLabels()[delivery.LedgerLabel]} }},
 	} {
 		if err := indexer.IndexField(ctx, index.of, index.name, index.values); err != nil {
 			return fmt.Errorf("indexing %T by %s: %w", index.of, index.name, err)
