@@ -12,8 +12,9 @@ const (
 	HostAppDisabled = "Disabled"
 )
 
-// HostApp is an app that runs mini programs: its platforms, what its container grants, which developer
-// groups it takes programs from, and what it blocks. It belongs to the platform's administrators.
+// HostApp is an app that runs mini programs: its platforms, what its container
+// grants, which developer groups it takes programs from, and what it blocks.
+// It belongs to the platform's administrators.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -38,7 +39,8 @@ type HostApp struct {
 	Status HostAppStatus `json:"status"`
 }
 
-// HostAppSpec is what an app that runs mini programs can do and takes. All of it may change.
+// HostAppSpec is what an app that runs mini programs can do and takes. All of
+// it may change.
 type HostAppSpec struct {
 	// displayName is the app's name for people.
 	// +kubebuilder:validation:MinLength=1
@@ -60,28 +62,32 @@ type HostAppSpec struct {
 	// +listType=set
 	// +optional
 	Capabilities []string `json:"capabilities,omitempty"`
-	// namespaceSelector selects the developer groups whose programs it may be sent, by the labels of their namespaces.
-	// Unset: all.
+	// namespaceSelector selects the developer groups whose programs it may be
+	// sent, by the labels of their namespaces. Unset: all.
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
-	// dialects in which the manifest service answers. Signed lets the host app check and decide by itself; Resolve and
-	// Dimina make it trust the service and are opt-in. Unset: Signed.
+	// dialects in which the manifest service answers. Signed lets the host app
+	// check and decide by itself; Resolve and Dimina make it trust the service and
+	// are opt-in. Unset: Signed.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	// +kubebuilder:validation:items:Enum=Signed;Resolve;Dimina
 	// +listType=set
 	// +optional
 	Dialects []string `json:"dialects,omitempty"`
-	// poll tells the host app how often to ask. Unset: as its fields say.
+	// poll tells the host app how often to ask. Unset: every 1800 seconds, and
+	// every 300 while a rollout is under way.
 	// +optional
 	Poll *PollHints `json:"poll,omitempty"`
-	// blocks win over every rollout: what they name is not served to this host app. Unset: nothing is blocked.
+	// blocks win over every rollout: what they name is not served to this host
+	// app. Unset: nothing is blocked.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=200
 	// +listType=atomic
 	// +optional
 	Blocks []Block `json:"blocks,omitempty"`
-	// availability is Active, or Disabled when nothing at all may be served to it. Unset: Active.
+	// availability is Active, or Disabled when nothing at all may be served to it.
+	// Unset: Active.
 	// +kubebuilder:validation:Enum=Active;Disabled
 	// +kubebuilder:default=Active
 	// +optional
@@ -95,7 +101,8 @@ type HostPlatform struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +required
 	OS string `json:"os,omitempty"`
-	// bundleID is the app's identity there, such as com.example.wallet. Unset: not said.
+	// bundleID is the app's identity there, such as com.example.wallet. Unset: not
+	// said.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
@@ -105,12 +112,14 @@ type HostPlatform struct {
 // PollHints tell a host app how often to ask.
 // +kubebuilder:validation:MinProperties=0
 type PollHints struct {
-	// intervalSeconds is the time between two questions at rest, in seconds. Unset: 1800.
+	// intervalSeconds is the time between two questions at rest, in seconds.
+	// Unset: 1800.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400
 	// +optional
 	IntervalSeconds int32 `json:"intervalSeconds,omitempty"`
-	// minSeconds is the time between two questions while a rollout is under way, in seconds. Unset: 300.
+	// minSeconds is the time between two questions while a rollout is under way,
+	// in seconds. Unset: 300.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400
 	// +optional
@@ -120,12 +129,14 @@ type PollHints struct {
 // Block is something that a host app must not be sent.
 // +kubebuilder:validation:XValidation:rule="has(self.appID) != has(self.digest)",message="a block needs exactly one of appID and digest"
 type Block struct {
-	// appID blocks a mini program with all its versions. Unset: the block names a digest.
+	// appID blocks a mini program with all its versions. Unset: the block names a
+	// digest.
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	AppID string `json:"appID,omitempty"`
-	// digest blocks one artifact, as status.artifact.digest of its version shows it. Unset: the block names an appID.
+	// digest blocks one artifact, as status.artifact.digest of its version shows
+	// it. Unset: the block names an appID.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=71
 	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
@@ -148,12 +159,14 @@ type HostAppStatus struct {
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// observedGeneration is the metadata.generation that the status speaks of; -1 before the first look.
+	// observedGeneration is the metadata.generation that the status speaks of; -1
+	// before the first look.
 	// +kubebuilder:validation:Minimum=-1
 	// +kubebuilder:validation:Maximum=9007199254740991
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration"`
-	// miniPrograms is the number of mini programs that name the host app and may be sent to it.
+	// miniPrograms is the number of mini programs that name the host app and may
+	// be sent to it.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=2147483647
 	// +optional
@@ -165,7 +178,8 @@ type HostAppStatus struct {
 	// +listMapKey=keyID
 	// +optional
 	Keys []SigningKey `json:"keys,omitempty"`
-	// url is the address below which the manifest service answers it. Unset: not known yet.
+	// url is the address below which the manifest service answers it. Unset: not
+	// known yet.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
 	// +optional
@@ -174,7 +188,8 @@ type HostAppStatus struct {
 
 // SigningKey is a public key that host apps pin.
 type SigningKey struct {
-	// keyID is the SHA-256 of the key's SubjectPublicKeyInfo, in hexadecimal digits.
+	// keyID is the SHA-256 of the key's SubjectPublicKeyInfo, in hexadecimal
+	// digits.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	// +required

@@ -9,8 +9,9 @@ const (
 	AvailabilitySuspended = "Suspended"
 )
 
-// MiniProgram is one mini program: its identity, owners, and what it declares about permissions,
-// domains and privacy. Its versions are MiniProgramVersions; a Rollout hands one to host apps.
+// MiniProgram is one mini program: its identity, owners, and what it declares
+// about permissions, domains and privacy. Its versions are
+// MiniProgramVersions; a Rollout hands one to host apps.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -35,12 +36,14 @@ type MiniProgram struct {
 	Status MiniProgramStatus `json:"status"`
 }
 
-// MiniProgramSpec is the identity and declaration of a mini program. What does not say otherwise may
-// change; permissions, domains and privacy then hold for the versions packaged after that.
+// MiniProgramSpec is the identity and declaration of a mini program. What does
+// not say otherwise may change; permissions, domains and privacy then hold for
+// the versions packaged after that.
 // +kubebuilder:validation:XValidation:rule="self.appID == oldSelf.appID",message="spec.appID may not change: host apps ask by it; create another MiniProgram instead"
 // +kubebuilder:validation:XValidation:rule="has(self.kind) == has(oldSelf.kind) && (!has(self.kind) || self.kind == oldSelf.kind)",message="spec.kind may not change; create another MiniProgram instead"
 type MiniProgramSpec struct {
-	// appID is the name by which host apps ask for the mini program, unique in the installation. May not change.
+	// appID is the name by which host apps ask for the mini program, unique in the
+	// installation. May not change.
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$`
@@ -69,7 +72,8 @@ type MiniProgramSpec struct {
 	// +listType=set
 	// +optional
 	Categories []string `json:"categories,omitempty"`
-	// owners are people or teams to ask; they carry no rights. Unset: nobody is named.
+	// owners are people or teams to ask; they carry no rights. Unset: nobody is
+	// named.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=20
 	// +kubebuilder:validation:items:MinLength=1
@@ -77,7 +81,8 @@ type MiniProgramSpec struct {
 	// +listType=set
 	// +optional
 	Owners []string `json:"owners,omitempty"`
-	// locales carry names and descriptions in other languages. Unset: displayName and description serve for all.
+	// locales carry names and descriptions in other languages. Unset: displayName
+	// and description serve for all.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=50
 	// +listType=map
@@ -92,17 +97,20 @@ type MiniProgramSpec struct {
 	// +listType=set
 	// +required
 	HostApps []string `json:"hostApps,omitempty"`
-	// permissions that it may ask the host app for. Unset: none. Copied into a version when that is packaged.
+	// permissions that it may ask the host app for. Unset: none. Copied into a
+	// version when that is packaged.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=50
 	// +listType=map
 	// +listMapKey=name
 	// +optional
 	Permissions []Permission `json:"permissions,omitempty"`
-	// domains that it may reach. Unset: none. Copied into a version when that is packaged.
+	// domains that it may reach. Unset: none. Copied into a version when that is
+	// packaged.
 	// +optional
 	Domains *Domains `json:"domains,omitempty"`
-	// privacy facts. Unset: nothing is said. Copied into a version when that is packaged.
+	// privacy facts. Unset: nothing is said. Copied into a version when that is
+	// packaged.
 	// +optional
 	Privacy *Privacy `json:"privacy,omitempty"`
 	// minimumVersion is the lowest version that host apps still open. Unset: any.
@@ -111,8 +119,9 @@ type MiniProgramSpec struct {
 	// +kubebuilder:validation:Pattern=`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$`
 	// +optional
 	MinimumVersion string `json:"minimumVersion,omitempty"`
-	// availability is Listed for everybody, Hidden for who asks by app ID, Suspended for nobody. Going into Suspended
-	// and out of it needs verb suspend on miniprograms. Unset: Listed.
+	// availability is Listed for everybody, Hidden for who asks by app ID,
+	// Suspended for nobody. Going into Suspended and out of it needs verb suspend
+	// on miniprograms. Unset: Listed.
 	// +kubebuilder:validation:Enum=Listed;Hidden;Suspended
 	// +kubebuilder:default=Listed
 	// +optional
@@ -149,7 +158,8 @@ type MiniProgramStatus struct {
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// observedGeneration is the metadata.generation that the status speaks of; -1 before the first look.
+	// observedGeneration is the metadata.generation that the status speaks of; -1
+	// before the first look.
 	// +kubebuilder:validation:Minimum=-1
 	// +kubebuilder:validation:Maximum=9007199254740991
 	// +optional
@@ -160,7 +170,8 @@ type MiniProgramStatus struct {
 	// +listType=atomic
 	// +optional
 	Releases []Release `json:"releases,omitempty"`
-	// rejections are vetoes that stay, also when the Review is deleted; the first 200.
+	// rejections are vetoes that stay, also when the Review is deleted; the first
+	// 200.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=200
 	// +listType=atomic
@@ -201,7 +212,8 @@ type Release struct {
 	Rollout string `json:"rollout,omitempty"`
 }
 
-// Rejection is a veto of one digest: it stays until a later Review supersedes it.
+// Rejection is a veto of one digest: it stays until a later Review supersedes
+// it.
 type Rejection struct {
 	// digest that was rejected.
 	// +kubebuilder:validation:MinLength=1

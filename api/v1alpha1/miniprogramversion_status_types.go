@@ -5,15 +5,16 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // MiniProgramVersionStatus is what the controller made of a version.
 // +kubebuilder:validation:MinProperties=0
 type MiniProgramVersionStatus struct {
-	// conditions are Published, Verified, PolicyPassed, Approved and Ready, and Reconciling and Stalled while they are
-	// true. Ready does not mean approved.
+	// conditions are Published, Verified, PolicyPassed, Approved and Ready, and
+	// Reconciling and Stalled while they are true. Ready does not mean approved.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// observedGeneration is the metadata.generation that the status speaks of; -1 before the first look.
+	// observedGeneration is the metadata.generation that the status speaks of; -1
+	// before the first look.
 	// +kubebuilder:validation:Minimum=-1
 	// +kubebuilder:validation:Maximum=9007199254740991
 	// +optional
@@ -32,8 +33,9 @@ type MiniProgramVersionStatus struct {
 	// declaration of the MiniProgram, frozen when the version was packaged.
 	// +optional
 	Declaration *Declaration `json:"declaration,omitempty"`
-	// hostApps that the MiniProgram was meant for when the version was packaged. An approval for all host apps speaks
-	// for these; one that was added later needs an approval that names it.
+	// hostApps that the MiniProgram was meant for when the version was packaged.
+	// An approval for all host apps speaks for these; one that was added later
+	// needs an approval that names it.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=50
 	// +kubebuilder:validation:items:MinLength=1
@@ -44,7 +46,8 @@ type MiniProgramVersionStatus struct {
 	// findings of the checks. Unset: there are none, or nothing was checked yet.
 	// +optional
 	Findings *FindingsStatus `json:"findings,omitempty"`
-	// reviews tells which approvals are needed and which are missing. Unset: nobody can tell yet.
+	// reviews tells which approvals are needed and which are missing. Unset:
+	// nobody can tell yet.
 	// +optional
 	Reviews *ReviewsStatus `json:"reviews,omitempty"`
 	// approvedHostApps lists the host apps for which every approval is there.
@@ -55,7 +58,8 @@ type MiniProgramVersionStatus struct {
 	// +listType=set
 	// +optional
 	ApprovedHostApps []string `json:"approvedHostApps,omitempty"`
-	// decisions that reviewers took on this digest, newest last; 50 at most, rejections before all others.
+	// decisions that reviewers took on this digest, newest last; 50 at most,
+	// rejections before all others.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=50
 	// +listType=atomic
@@ -133,7 +137,8 @@ type BundleStatus struct {
 	// +kubebuilder:validation:Maximum=2147483647
 	// +optional
 	Files int32 `json:"files,omitempty"`
-	// appID that its manifest names, or that of the MiniProgram where the format carries none.
+	// appID that its manifest names, or that of the MiniProgram where the format
+	// carries none.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
@@ -216,8 +221,8 @@ type ReviewsStatus struct {
 	// +listType=atomic
 	// +optional
 	Missing []MissingApproval `json:"missing,omitempty"`
-	// withheldPermissions are declared permissions that a reviewer did not agree to: the published document leaves
-	// them out.
+	// withheldPermissions are declared permissions that a reviewer did not agree
+	// to: the published document leaves them out.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=50
 	// +kubebuilder:validation:items:MinLength=1
@@ -246,7 +251,8 @@ type MissingApproval struct {
 	Count int32 `json:"count,omitempty"`
 }
 
-// Decision is one reviewer's word that the gate has seen. It stays when the Review is deleted.
+// Decision is one reviewer's word that the gate has seen. It stays when the
+// Review is deleted.
 type Decision struct {
 	// review is the name of the Review that holds it.
 	// +kubebuilder:validation:MinLength=1
@@ -294,8 +300,8 @@ type JudgedBy struct {
 	// +kubebuilder:validation:Maximum=9007199254740991
 	// +required
 	Generation int64 `json:"generation,omitempty"`
-	// sha256 of its spec in canonical JSON, with the prefix "sha256:": a policy that was deleted and created anew
-	// begins again at generation 1.
+	// sha256 of its spec in canonical JSON, with the prefix "sha256:": a policy
+	// that was deleted and created anew begins again at generation 1.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=71
 	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
@@ -311,8 +317,8 @@ type Author struct {
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Name string `json:"name,omitempty"`
-	// standing is Proven when admission checked the name, Declared when somebody with submit-as wrote it, Unknown
-	// without one.
+	// standing is Proven when admission checked the name, Declared when somebody
+	// with submit-as wrote it, Unknown without one.
 	// +kubebuilder:validation:Enum=Proven;Declared;Unknown
 	// +optional
 	Standing string `json:"standing,omitempty"`

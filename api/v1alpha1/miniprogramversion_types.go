@@ -11,8 +11,8 @@ const (
 	AvailabilityWithdrawn = "Withdrawn"
 )
 
-// MiniProgramVersion is one version of a mini program: where its bundle comes from, and the artifact
-// that it became.
+// MiniProgramVersion is one version of a mini program: where its bundle comes
+// from, and the artifact that it became.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -38,8 +38,8 @@ type MiniProgramVersion struct {
 	Status MiniProgramVersionStatus `json:"status"`
 }
 
-// MiniProgramVersionSpec is fixed but for review and availability: what was reviewed is what is
-// served.
+// MiniProgramVersionSpec is fixed but for review and availability: what was
+// reviewed is what is served.
 // +kubebuilder:validation:XValidation:rule="self.miniProgramRef == oldSelf.miniProgramRef",message="spec.miniProgramRef may not change; create another version instead"
 // +kubebuilder:validation:XValidation:rule="self.version == oldSelf.version",message="spec.version may not change; create another version instead"
 // +kubebuilder:validation:XValidation:rule="self.source == oldSelf.source",message="spec.source may not change; create another version instead"
@@ -55,14 +55,16 @@ type MiniProgramVersionSpec struct {
 	// miniProgramRef names the MiniProgram, in the same namespace. May not change.
 	// +required
 	MiniProgramRef MiniProgramReference `json:"miniProgramRef,omitzero"`
-	// version by semver.org 2.0.0. It is the artifact's tag, with "_" for "+". May not change.
+	// version by semver.org 2.0.0. It is the artifact's tag, with "_" for "+". May
+	// not change.
 	// +kubebuilder:validation:MinLength=5
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$`
 	// +required
 	Version string `json:"version,omitempty"`
-	// versionCode orders versions for containers that compare numbers. Unset: from the bundle, else major*10000 +
-	// minor*100 + patch of the version. May not change.
+	// versionCode orders versions for containers that compare numbers. Unset: from
+	// the bundle, else major*10000 + minor*100 + patch of the version. May not
+	// change.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=2147483647
 	// +optional
@@ -70,15 +72,18 @@ type MiniProgramVersionSpec struct {
 	// source is where the bundle comes from. May not change.
 	// +required
 	Source BundleSource `json:"source,omitzero"`
-	// format of the bundle. Auto tells by its root files. Unset: Auto. May not change.
+	// format of the bundle. Auto tells by its root files. Unset: Auto. May not
+	// change.
 	// +kubebuilder:validation:Enum=Auto;MiniApp;Dimina;Web
 	// +kubebuilder:default=Auto
 	// +optional
 	Format string `json:"format,omitempty"`
-	// compatibility says where the version runs. Unset: everywhere. May not change.
+	// compatibility says where the version runs. Unset: everywhere. May not
+	// change.
 	// +optional
 	Compatibility *Compatibility `json:"compatibility,omitempty"`
-	// install tells host apps how to bring it onto a device. Unset: as its fields say. May not change.
+	// install tells host apps how to bring it onto a device. Unset: over any
+	// network, lazily, without a restart. May not change.
 	// +optional
 	Install *Install `json:"install,omitempty"`
 	// releaseNotes for reviewers and users. Unset: none. May not change.
@@ -86,20 +91,23 @@ type MiniProgramVersionSpec struct {
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	ReleaseNotes string `json:"releaseNotes,omitempty"`
-	// submittedBy is the author: the user who creates the version. Naming somebody else needs verb submit-as on
-	// miniprogramversions. The author may not approve, unless a policy says so. Unset: stamped where the cluster has a
+	// submittedBy is the author: the user who creates the version. Naming somebody
+	// else needs verb submit-as on miniprogramversions. The author may not
+	// approve, unless a policy says so. Unset: stamped where the cluster has a
 	// MutatingAdmissionPolicy for it, else nobody is named. May not change.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	SubmittedBy string `json:"submittedBy,omitempty"`
-	// review is Requested when reviewers should look at it. Unset: NotRequested. One way: a request is not taken back.
+	// review is Requested when reviewers should look at it. Unset: NotRequested.
+	// One way: a request is not taken back.
 	// +kubebuilder:validation:Enum=NotRequested;Requested
 	// +kubebuilder:default=NotRequested
 	// +optional
 	Review string `json:"review,omitempty"`
-	// availability is Withdrawn when the version must never be served again; running rollouts of it abort. Unset:
-	// Active. One way: a withdrawal is not taken back.
+	// availability is Withdrawn when the version must never be served again;
+	// running rollouts of it abort. Unset: Active. One way: a withdrawal is not
+	// taken back.
 	// +kubebuilder:validation:Enum=Active;Withdrawn
 	// +kubebuilder:default=Active
 	// +optional
@@ -116,7 +124,8 @@ type BundleSource struct {
 	// http is a file on a web server. Unset: the bundle comes from elsewhere.
 	// +optional
 	HTTP *HTTPSource `json:"http,omitempty"`
-	// configMap is a file in a ConfigMap of the same namespace. Unset: the bundle comes from elsewhere.
+	// configMap is a file in a ConfigMap of the same namespace. Unset: the bundle
+	// comes from elsewhere.
 	// +optional
 	ConfigMap *ConfigMapSource `json:"configMap,omitempty"`
 }
@@ -128,31 +137,36 @@ type OCISource struct {
 	// +kubebuilder:validation:MaxLength=512
 	// +required
 	Ref string `json:"ref,omitempty"`
-	// secretRef names a Secret of type kubernetes.io/dockerconfigjson. Unset: no credentials.
+	// secretRef names a Secret of type kubernetes.io/dockerconfigjson. Unset: no
+	// credentials.
 	// +optional
 	SecretRef *SecretReference `json:"secretRef,omitempty"`
 }
 
 // HTTPSource is a file on a web server.
 type HTTPSource struct {
-	// url of the archive; https unless the manager was started with --allow-insecure-sources.
+	// url of the archive; https unless the manager was started with
+	// --allow-insecure-sources.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:Pattern=`^https?://[^\s/]+/.*$`
 	// +required
 	URL string `json:"url,omitempty"`
-	// sha256 of the archive, in hexadecimal digits. Unset: whatever the server sends.
+	// sha256 of the archive, in hexadecimal digits. Unset: whatever the server
+	// sends.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	// +optional
 	SHA256 string `json:"sha256,omitempty"`
-	// secretRef names a Secret with username and password, or token. Unset: no credentials.
+	// secretRef names a Secret with username and password, or token. Unset: no
+	// credentials.
 	// +optional
 	SecretRef *SecretReference `json:"secretRef,omitempty"`
 }
 
-// ConfigMapSource is a file in a ConfigMap of the same namespace, for bundles below 1 MiB.
+// ConfigMapSource is a file in a ConfigMap of the same namespace, for bundles
+// below 1 MiB.
 type ConfigMapSource struct {
 	// name of the ConfigMap.
 	// +kubebuilder:validation:MinLength=1

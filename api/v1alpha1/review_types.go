@@ -10,9 +10,9 @@ const (
 	DecisionWithdrawn = "Withdrawn"
 )
 
-// Review is one person's word on one digest, in one role. The controller creates pending ones;
-// `kubectl get mprev` is the reviewers' queue. To decide one takes verb approve on
-// miniprograms/review-<role> of the program.
+// Review is one person's word on one digest, in one role. The controller
+// creates pending ones; `kubectl get mprev` is the reviewers' queue. To decide
+// one takes verb approve on miniprograms/review-<role> of the program.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -48,9 +48,9 @@ type Review struct {
 	Status ReviewStatus `json:"status"`
 }
 
-// ReviewSpec is fixed but for the reviewer's answer: decision, reviewer, comment, checklist,
-// approvedPermissions and supersedes, which are fixed with the decision, and evidence, which may
-// always be added.
+// ReviewSpec is fixed but for the reviewer's answer: decision, reviewer,
+// comment, checklist, approvedPermissions and supersedes, which are fixed with
+// the decision, and evidence, which may always be added.
 // +kubebuilder:validation:XValidation:rule="self.miniProgramRef == oldSelf.miniProgramRef",message="spec.miniProgramRef may not change"
 // +kubebuilder:validation:XValidation:rule="self.versionRef == oldSelf.versionRef",message="spec.versionRef may not change"
 // +kubebuilder:validation:XValidation:rule="self.digest == oldSelf.digest",message="spec.digest may not change: a review is bound to the bytes that were looked at"
@@ -74,55 +74,65 @@ type ReviewSpec struct {
 	// miniProgramRef names the MiniProgram, in the same namespace. May not change.
 	// +required
 	MiniProgramRef MiniProgramReference `json:"miniProgramRef,omitzero"`
-	// versionRef names the MiniProgramVersion, in the same namespace. May not change.
+	// versionRef names the MiniProgramVersion, in the same namespace. May not
+	// change.
 	// +required
 	VersionRef VersionReference `json:"versionRef,omitzero"`
-	// digest of the artifact that is reviewed. A decision counts for these bytes and no others. May not change.
+	// digest of the artifact that is reviewed. A decision counts for these bytes
+	// and no others. May not change.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=71
 	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
 	// +required
 	Digest string `json:"digest,omitempty"`
-	// role in which the reviewer speaks, such as quality or privacy. May not change.
+	// role in which the reviewer speaks, such as quality or privacy. May not
+	// change.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[a-z]([a-z0-9-]*[a-z0-9])?$`
 	// +required
 	Role string `json:"role,omitempty"`
-	// hostApp that the decision is for. Unset: for all of the program's. May not change.
+	// hostApp that the decision is for. Unset: for all of the program's. May not
+	// change.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	HostApp string `json:"hostApp,omitempty"`
-	// rollout names the step of a Rollout that the decision is for: an approval then counts there and nowhere else.
-	// Unset: it is about the version. May not change.
+	// rollout names the step of a Rollout that the decision is for: an approval
+	// then counts there and nowhere else. Unset: it is about the version. May not
+	// change.
 	// +optional
 	Rollout *RolloutStepReference `json:"rollout,omitempty"`
-	// requestedBy is the version's author. Unset: the version names none. May not change.
+	// requestedBy is the version's author. Unset: the version names none. May not
+	// change.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	RequestedBy string `json:"requestedBy,omitempty"`
-	// expirationTime after which the decision no longer counts. Unset: as the policy says. May not change.
+	// expirationTime after which the decision no longer counts. Unset: as the
+	// policy says. May not change.
 	// +optional
 	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
-	// decision of the reviewer. One way: from Pending to Approved, Rejected or Withdrawn. Unset: Pending.
+	// decision of the reviewer. One way: from Pending to Approved, Rejected or
+	// Withdrawn. Unset: Pending.
 	// +kubebuilder:validation:Enum=Pending;Approved;Rejected;Withdrawn
 	// +kubebuilder:default=Pending
 	// +optional
 	Decision string `json:"decision,omitempty"`
-	// reviewer who decided: the requesting user, as admission checks. Unset: nobody decided yet. Fixed with the
-	// decision.
+	// reviewer who decided: the requesting user, as admission checks. Unset:
+	// nobody decided yet. Fixed with the decision.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Reviewer string `json:"reviewer,omitempty"`
-	// comment for the author. Required when the decision is Rejected. Unset: none. Fixed with the decision.
+	// comment for the author. Required when the decision is Rejected. Unset: none.
+	// Fixed with the decision.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
 	// +optional
 	Comment string `json:"comment,omitempty"`
-	// checklist that the reviewer went through. Unset: none. Fixed with the decision.
+	// checklist that the reviewer went through. Unset: none. Fixed with the
+	// decision.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=50
 	// +listType=atomic
@@ -134,9 +144,10 @@ type ReviewSpec struct {
 	// +listType=atomic
 	// +optional
 	Evidence []Evidence `json:"evidence,omitempty"`
-	// approvedPermissions are the declared permissions that the reviewer agrees to; host apps grant no
-	// others. Unset: all that the version declares. It must hold every permission that the version needs
-	// as Required, else the approval does not count. Write [none] to agree to none. Fixed with the decision.
+	// approvedPermissions are the declared permissions that the reviewer agrees
+	// to; host apps grant no others. Unset: all that the version declares. It must
+	// hold every permission that the version needs as Required, else the approval
+	// does not count. Write [none] to agree to none. Fixed with the decision.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=50
 	// +kubebuilder:validation:items:MinLength=1
@@ -144,22 +155,24 @@ type ReviewSpec struct {
 	// +listType=set
 	// +optional
 	ApprovedPermissions []string `json:"approvedPermissions,omitempty"`
-	// supersedes names an earlier Review of the same digest and role whose rejection this one lifts. Unset: it lifts
-	// none. Fixed with the decision.
+	// supersedes names an earlier Review of the same digest and role whose
+	// rejection this one lifts. Unset: it lifts none. Fixed with the decision.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	Supersedes string `json:"supersedes,omitempty"`
 }
 
-// RolloutStepReference names one step of one attempt of a Rollout in the same namespace.
+// RolloutStepReference names one step of one attempt of a Rollout in the same
+// namespace.
 type RolloutStepReference struct {
 	// name of the Rollout.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +required
 	Name string `json:"name,omitempty"`
-	// attempt of the Rollout, from 1. A retry or another target is another attempt, and is approved anew.
+	// attempt of the Rollout, from 1. A retry or another target is another
+	// attempt, and is approved anew.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=2147483647
 	// +required
@@ -207,21 +220,23 @@ type Evidence struct {
 // ReviewStatus tells whether a review counts.
 // +kubebuilder:validation:MinProperties=0
 type ReviewStatus struct {
-	// conditions are Ready, which is True when there is nothing more to do with the review, and Reconciling and
-	// Stalled while they are true.
+	// conditions are Ready, which is True when there is nothing more to do with
+	// the review, and Reconciling and Stalled while they are true.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// observedGeneration is the metadata.generation that the status speaks of; -1 before the first look.
+	// observedGeneration is the metadata.generation that the status speaks of; -1
+	// before the first look.
 	// +kubebuilder:validation:Minimum=-1
 	// +kubebuilder:validation:Maximum=9007199254740991
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration"`
-	// recordTime is when the decision was written to where it outlives the Review: a rejection to the MiniProgram's
-	// status, an approval to the version's. A decided Review cannot be deleted before. Unset: not yet.
+	// recordTime is when the decision was written to where it outlives the Review:
+	// a rejection to the MiniProgram's status, an approval to the version's. A
+	// decided Review cannot be deleted before. Unset: not yet.
 	// +optional
 	RecordTime *metav1.Time `json:"recordTime,omitempty"`
 }

@@ -2,7 +2,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Values of ReviewPolicy spec.enforcement, of selfApproval and author, and the role that asks for nobody.
+// Values of ReviewPolicy spec.enforcement, of selfApproval and author, and the
+// role that asks for nobody.
 const (
 	Enforce = "Enforce"
 	Warn    = "Warn"
@@ -18,8 +19,8 @@ const (
 	RoleNone = "none"
 )
 
-// ReviewPolicy is what the platform's administrators ask of the versions of many developer groups:
-// quality, privacy and approvals.
+// ReviewPolicy is what the platform's administrators ask of the versions of
+// many developer groups: quality, privacy and approvals.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -43,15 +44,17 @@ type ReviewPolicy struct {
 	Status ReviewPolicyStatus `json:"status"`
 }
 
-// ReviewPolicySpec is what a policy asks for. All policies that cover a version apply together. All of
-// it may change; what is stable already is not judged anew.
+// ReviewPolicySpec is what a policy asks for. All policies that cover a
+// version apply together. All of it may change; what is stable already is not
+// judged anew.
 // +kubebuilder:validation:MinProperties=1
 type ReviewPolicySpec struct {
-	// namespaceSelector selects developer groups by the labels of their namespaces. Unset: all.
+	// namespaceSelector selects developer groups by the labels of their
+	// namespaces. Unset: all.
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
-	// miniProgramSelector selects mini programs by labels whose keys begin with policy.miniprogram.dev/;
-	// changing those takes verb classify. Unset: all.
+	// miniProgramSelector selects mini programs by labels whose keys begin with
+	// policy.miniprogram.dev/; changing those takes verb classify. Unset: all.
 	// +optional
 	MiniProgramSelector *metav1.LabelSelector `json:"miniProgramSelector,omitempty"`
 	// hostApps to which the policy applies. Unset: all.
@@ -62,8 +65,8 @@ type ReviewPolicySpec struct {
 	// +listType=set
 	// +optional
 	HostApps []string `json:"hostApps,omitempty"`
-	// enforcement is Enforce when findings and missing approvals hold a release back; Warn shows findings, Audit only
-	// counts them. Unset: Enforce.
+	// enforcement is Enforce when findings and missing approvals hold a release
+	// back; Warn shows findings, Audit only counts them. Unset: Enforce.
 	// +kubebuilder:validation:Enum=Enforce;Warn;Audit
 	// +kubebuilder:default=Enforce
 	// +optional
@@ -74,8 +77,8 @@ type ReviewPolicySpec struct {
 	// privacy rules about what is declared. Unset: none.
 	// +optional
 	Privacy *PrivacyRules `json:"privacy,omitempty"`
-	// approvals that a version needs, by role. Unset: this policy asks for none; where no policy does, nothing is
-	// approved.
+	// approvals that a version needs, by role. Unset: this policy asks for none;
+	// where no policy does, nothing is approved.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=10
 	// +listType=map
@@ -87,7 +90,8 @@ type ReviewPolicySpec struct {
 // QualityRules bound what a bundle may be.
 // +kubebuilder:validation:MinProperties=0
 type QualityRules struct {
-	// maxBundleBytes is the size of the largest archive, in bytes. Unset: as the manager's flag.
+	// maxBundleBytes is the size of the largest archive, in bytes. Unset: as the
+	// manager's flag.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1073741824
 	// +optional
@@ -115,11 +119,13 @@ type PrivacyRules struct {
 	// +listType=set
 	// +optional
 	AllowedPermissions []string `json:"allowedPermissions,omitempty"`
-	// permissionReason is Required when every declared permission needs a reason. Unset means Optional.
+	// permissionReason is Required when every declared permission needs a reason.
+	// Unset means Optional.
 	// +kubebuilder:validation:Enum=Required;Optional
 	// +optional
 	PermissionReason string `json:"permissionReason,omitempty"`
-	// privacyPolicy is Required when a policy URL must be declared. Unset means Optional.
+	// privacyPolicy is Required when a policy URL must be declared. Unset means
+	// Optional.
 	// +kubebuilder:validation:Enum=Required;Optional
 	// +optional
 	PrivacyPolicy string `json:"privacyPolicy,omitempty"`
@@ -127,7 +133,8 @@ type PrivacyRules struct {
 
 // ApprovalRule asks for the approval of a number of people in a role.
 type ApprovalRule struct {
-	// role of the reviewers, such as quality or privacy; "none" says that this policy asks for nobody.
+	// role of the reviewers, such as quality or privacy; "none" says that this
+	// policy asks for nobody.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[a-z]([a-z0-9-]*[a-z0-9])?$`
@@ -138,7 +145,8 @@ type ApprovalRule struct {
 	// +kubebuilder:validation:Maximum=10
 	// +optional
 	Count int32 `json:"count,omitempty"`
-	// hostApps for each of which the approval is asked separately. Unset: one approval for all.
+	// hostApps for each of which the approval is asked separately. Unset: one
+	// approval for all.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=50
 	// +kubebuilder:validation:items:MinLength=1
@@ -146,12 +154,14 @@ type ApprovalRule struct {
 	// +listType=set
 	// +optional
 	HostApps []string `json:"hostApps,omitempty"`
-	// selfApproval is Allowed when the version's author may be the reviewer. Unset means Forbidden.
+	// selfApproval is Allowed when the version's author may be the reviewer. Unset
+	// means Forbidden.
 	// +kubebuilder:validation:Enum=Forbidden;Allowed
 	// +optional
 	SelfApproval string `json:"selfApproval,omitempty"`
-	// author is Proven when the approval counts only for versions whose author admission has checked
-	// (status.author.standing), not merely declared by an account that may name others. Unset means Any.
+	// author is Proven when the approval counts only for versions whose author
+	// admission has checked (status.author.standing), not merely declared by an
+	// account that may name others. Unset means Any.
 	// +kubebuilder:validation:Enum=Any;Proven
 	// +optional
 	Author string `json:"author,omitempty"`
@@ -165,14 +175,16 @@ type ApprovalRule struct {
 // ReviewPolicyStatus is what the controller observed of a policy.
 // +kubebuilder:validation:MinProperties=0
 type ReviewPolicyStatus struct {
-	// conditions are Ready and ApprovalPolicyEnforced, and Reconciling and Stalled while they are true.
+	// conditions are Ready and ApprovalPolicyEnforced, and Reconciling and Stalled
+	// while they are true.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// observedGeneration is the metadata.generation that the status speaks of; -1 before the first look.
+	// observedGeneration is the metadata.generation that the status speaks of; -1
+	// before the first look.
 	// +kubebuilder:validation:Minimum=-1
 	// +kubebuilder:validation:Maximum=9007199254740991
 	// +optional

@@ -50,7 +50,8 @@ type Variant struct {
 	// content is the deterministic tar of its files, compressed.
 	// +required
 	Content Blob `json:"content,omitzero"`
-	// delivery number under which containers that only go forward get it. Unset before it was first served.
+	// delivery number under which containers that only go forward get it. Unset
+	// before it was first served.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=9007199254740991
 	// +optional
@@ -66,7 +67,8 @@ type Variant struct {
 	Install *Install `json:"install,omitempty"`
 }
 
-// DocumentFacts are what the document says beside stable and target, as recorded.
+// DocumentFacts are what the document says beside stable and target, as
+// recorded.
 type DocumentFacts struct {
 	// appID of the mini program.
 	// +kubebuilder:validation:MinLength=1
@@ -81,8 +83,8 @@ type DocumentFacts struct {
 	// +listType=set
 	// +optional
 	HostApps []string `json:"hostApps,omitempty"`
-	// availability is Listed, Hidden or Suspended, Withdrawn when nothing is left that may be served, Retained or
-	// Removed after deletion.
+	// availability is Listed, Hidden or Suspended, Withdrawn when nothing is left
+	// that may be served, Retained or Removed after deletion.
 	// +kubebuilder:validation:Enum=Listed;Hidden;Suspended;Withdrawn;Retained;Removed
 	// +required
 	Availability string `json:"availability,omitempty"`
@@ -108,7 +110,8 @@ type DocumentFacts struct {
 	// +listMapKey=lang
 	// +optional
 	Locales []LocalizedText `json:"locales,omitempty"`
-	// pollSeconds is the time that host apps should keep between two questions, in seconds.
+	// pollSeconds is the time that host apps should keep between two questions, in
+	// seconds.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400
 	// +optional

@@ -14,17 +14,20 @@ const (
 	PromotionFull = "Full"
 )
 
-// RolloutStatus is what was decided. The published document is a function of it and of nothing else.
+// RolloutStatus is what was decided. The published document is a function of
+// it and of nothing else.
 // +kubebuilder:validation:MinProperties=0
 type RolloutStatus struct {
-	// conditions are Ready, and Progressing, Paused, Aborted, Reconciling and Stalled while they are true.
+	// conditions are Ready, and Progressing, Paused, Aborted, Reconciling and
+	// Stalled while they are true.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// observedGeneration is the metadata.generation that the status speaks of; -1 before the first look.
+	// observedGeneration is the metadata.generation that the status speaks of; -1
+	// before the first look.
 	// +kubebuilder:validation:Minimum=-1
 	// +kubebuilder:validation:Maximum=9007199254740991
 	// +optional
@@ -34,12 +37,14 @@ type RolloutStatus struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	Summary string `json:"summary,omitempty"`
-	// attempt counts new targets, rollbacks and retries from 1. Unset: nothing was begun yet.
+	// attempt counts new targets, rollbacks and retries from 1. Unset: nothing was
+	// begun yet.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=2147483647
 	// +optional
 	Attempt int32 `json:"attempt,omitempty"`
-	// stable is what everybody gets who is not in the target's share. Unset: nothing.
+	// stable is what everybody gets who is not in the target's share. Unset:
+	// nothing.
 	// +optional
 	Stable *Variant `json:"stable,omitempty"`
 	// target is what is being rolled out. Unset: nothing is under way.
@@ -48,7 +53,8 @@ type RolloutStatus struct {
 	// step that the target is at. Unset: nothing is under way.
 	// +optional
 	Step *StepStatus `json:"step,omitempty"`
-	// percent of users that get the target, such as "5%"; "100%" when there is only stable.
+	// percent of users that get the target, such as "5%"; "100%" when there is
+	// only stable.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=8
 	// +optional
@@ -58,35 +64,39 @@ type RolloutStatus struct {
 	// +kubebuilder:validation:Maximum=10000
 	// +optional
 	BasisPoints int32 `json:"basisPoints"`
-	// peakBasisPoints is the highest share that the target of this attempt has had, in hundredths of a percent. Unset:
-	// nobody had it.
+	// peakBasisPoints is the highest share that the target of this attempt has
+	// had, in hundredths of a percent. Unset: nobody had it.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	// +optional
 	PeakBasisPoints int32 `json:"peakBasisPoints,omitempty"`
-	// sequence counts decisions. Host apps never go back in it. Unset: none was taken yet.
+	// sequence counts decisions. Host apps never go back in it. Unset: none was
+	// taken yet.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=9007199254740991
 	// +optional
 	Sequence int64 `json:"sequence,omitempty"`
-	// lastDelivery is the highest delivery number that was given out. Unset: none was.
+	// lastDelivery is the highest delivery number that was given out. Unset: none
+	// was.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=9007199254740991
 	// +optional
 	LastDelivery int64 `json:"lastDelivery,omitempty"`
-	// recalls tell who had a target that was taken back, for containers that only go forward.
+	// recalls tell who had a target that was taken back, for containers that only
+	// go forward.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=20
 	// +listType=atomic
 	// +optional
 	Recalls []Recall `json:"recalls,omitempty"`
-	// pausedReason says why the share does not grow, such as User or Spec. Unset: it is not paused.
+	// pausedReason says why the share does not grow, such as User or Spec. Unset:
+	// it is not paused.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	PausedReason string `json:"pausedReason,omitempty"`
-	// pausedSince is when it stopped growing, so that the time is not counted against the step. Unset: it is not
-	// paused.
+	// pausedSince is when it stopped growing, so that the time is not counted
+	// against the step. Unset: it is not paused.
 	// +optional
 	PausedSince *metav1.Time `json:"pausedSince,omitempty"`
 	// promotion is Full after promote-full while an approval step holds the target: the pauses that are
@@ -98,8 +108,8 @@ type RolloutStatus struct {
 	// +kubebuilder:validation:Enum=Promoted;FastPromoted;Aborted;Superseded;RolledBack
 	// +optional
 	Outcome string `json:"outcome,omitempty"`
-	// refused is the target that was aborted or rolled back: it stays out until Git names another version or somebody
-	// retries. Unset: none.
+	// refused is the target that was aborted or rolled back: it stays out until
+	// Git names another version or somebody retries. Unset: none.
 	// +optional
 	Refused *Refused `json:"refused,omitempty"`
 	// history of attempts, newest last; as many as spec.history says.
@@ -108,14 +118,15 @@ type RolloutStatus struct {
 	// +listType=atomic
 	// +optional
 	History []Attempt `json:"history,omitempty"`
-	// rollbacks are the earlier stable versions that can be rolled back to, newest last; as many as
-	// spec.rollbackHistory says.
+	// rollbacks are the earlier stable versions that can be rolled back to, newest
+	// last; as many as spec.rollbackHistory says.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=20
 	// +listType=atomic
 	// +optional
 	Rollbacks []Variant `json:"rollbacks,omitempty"`
-	// document holds what the published document says beside stable and target. Unset: nothing was published yet.
+	// document holds what the published document says beside stable and target.
+	// Unset: nothing was published yet.
 	// +optional
 	Document *DocumentFacts `json:"document,omitempty"`
 	// published is the document that is out. Unset: none is.
@@ -133,7 +144,8 @@ type StepStatus struct {
 	// +kubebuilder:validation:Maximum=20
 	// +required
 	Index int32 `json:"index"`
-	// kind of the step: SetPercent, Pause or Approval. Unset: it is after the last.
+	// kind of the step: SetPercent, Pause or Approval. Unset: it is after the
+	// last.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +optional
@@ -179,7 +191,8 @@ type Refused struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +required
 	VersionRef string `json:"versionRef,omitempty"`
-	// digest that must not go out again by itself. Unset: whatever versionRef names.
+	// digest that must not go out again by itself. Unset: whatever versionRef
+	// names.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=71
 	// +optional
@@ -239,7 +252,8 @@ type ActionAnswer struct {
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	User string `json:"user,omitempty"`
-	// result of the action: Done, Refused with the reason, Stale when it named another attempt or step, or Invalid.
+	// result of the action: Done, Refused with the reason, Stale when it named
+	// another attempt or step, or Invalid.
 	// +kubebuilder:validation:Enum=Done;Refused;Stale;Invalid
 	// +required
 	Result string `json:"result,omitempty"`

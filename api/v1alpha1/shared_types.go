@@ -13,33 +13,43 @@ const (
 	ConditionVerified = "Verified"
 	// ConditionPolicyPassed: no enforcing ReviewPolicy has an objection.
 	ConditionPolicyPassed = "PolicyPassed"
-	// ConditionApproved: every required approval of the version's digest is there, for all host apps.
+	// ConditionApproved: every required approval of the version's digest is there,
+	// for all host apps.
 	ConditionApproved = "Approved"
 
-	// ConditionProgressing: the rollout moves from step to step (kstatus' meaning for rollouts).
+	// ConditionProgressing: the rollout moves from step to step (kstatus' meaning
+	// for rollouts).
 	ConditionProgressing = "Progressing"
 	// ConditionPaused: the rollout holds until somebody lets it go on.
 	ConditionPaused = "Paused"
-	// ConditionAborted: the target was taken back; it stays so until Git names another or somebody retries.
+	// ConditionAborted: the target was taken back; it stays so until Git names
+	// another or somebody retries.
 	ConditionAborted = "Aborted"
 
-	// ConditionApprovalPolicyEnforced: admission keeps everybody without the right from deciding a Review.
+	// ConditionApprovalPolicyEnforced: admission keeps everybody without the right
+	// from deciding a Review.
 	ConditionApprovalPolicyEnforced = "ApprovalPolicyEnforced"
 )
 
-// Names of annotations, labels and finalizers that users and controllers exchange.
+// Names of annotations, labels and finalizers that users and controllers
+// exchange.
 const (
-	// ActionAnnotation asks a Rollout (or a MiniProgramVersion) for an emergency action: "<verb>@<attempt>[/<step or version>]".
+	// ActionAnnotation asks a Rollout (or a MiniProgramVersion) for an emergency
+	// action: "<verb>@<attempt>[/<step or version>]".
 	ActionAnnotation = "miniprogram.dev/action"
-	// ActionByAnnotation names who set ActionAnnotation; admission compares it with the requesting user.
+	// ActionByAnnotation names who set ActionAnnotation; admission compares it
+	// with the requesting user.
 	ActionByAnnotation = "miniprogram.dev/action-by"
-	// SubmittedThroughAnnotation names who created a version, stamped by a MutatingAdmissionPolicy.
+	// SubmittedThroughAnnotation names who created a version, stamped by a
+	// MutatingAdmissionPolicy.
 	SubmittedThroughAnnotation = "miniprogram.dev/submitted-through"
 	// PublishedLabel marks every ConfigMap in the publication namespace ("true").
 	PublishedLabel = "miniprogram.dev/published"
-	// SourceLabel marks Secrets that the manager may read as a source's credentials ("true").
+	// SourceLabel marks Secrets that the manager may read as a source's
+	// credentials ("true").
 	SourceLabel = "miniprogram.dev/source"
-	// RolloutFinalizer keeps a Rollout until its published document is a tombstone.
+	// RolloutFinalizer keeps a Rollout until its published document is a
+	// tombstone.
 	RolloutFinalizer = "miniprogram.dev/published-document"
 )
 
@@ -61,8 +71,8 @@ type VersionReference struct {
 	Name string `json:"name,omitempty"`
 }
 
-// SecretReference names a Secret in the same namespace. It must carry the label
-// miniprogram.dev/source=true.
+// SecretReference names a Secret in the same namespace. It must carry the
+// label miniprogram.dev/source=true.
 type SecretReference struct {
 	// name of the Secret.
 	// +kubebuilder:validation:MinLength=1
@@ -73,17 +83,20 @@ type SecretReference struct {
 
 // Permission is something that a mini program asks the host app for.
 type Permission struct {
-	// name of the permission, as the host app's container calls it, such as "location" or "scope.userLocation".
+	// name of the permission, as the host app's container calls it, such as
+	// "location" or "scope.userLocation".
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +required
 	Name string `json:"name,omitempty"`
-	// reason in words that the user reads when asked. Unset: none is given, which a ReviewPolicy may refuse.
+	// reason in words that the user reads when asked. Unset: none is given, which
+	// a ReviewPolicy may refuse.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// need is Required when the mini program cannot work without it. Unset means Required.
+	// need is Required when the mini program cannot work without it. Unset means
+	// Required.
 	// +kubebuilder:validation:Enum=Required;Optional
 	// +optional
 	Need string `json:"need,omitempty"`
@@ -139,14 +152,15 @@ type WSSOrigin string
 // Privacy tells users and reviewers which personal data are processed.
 // +kubebuilder:validation:MinProperties=0
 type Privacy struct {
-	// policyURL is the https address at which the privacy policy can be read. Unset: none, which a ReviewPolicy may
-	// refuse.
+	// policyURL is the https address at which the privacy policy can be read.
+	// Unset: none, which a ReviewPolicy may refuse.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:Pattern=`^https://`
 	// +optional
 	PolicyURL string `json:"policyURL,omitempty"`
-	// contact of whoever answers questions about it: an email address or a URL. Unset: none.
+	// contact of whoever answers questions about it: an email address or a URL.
+	// Unset: none.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
@@ -172,15 +186,16 @@ type PersonalData struct {
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Purpose string `json:"purpose,omitempty"`
-	// retentionDays is how many days it is kept; 0 means that it is not stored. Unset: not said.
+	// retentionDays is how many days it is kept; 0 means that it is not stored.
+	// Unset: not said.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=36500
 	// +optional
 	RetentionDays *int32 `json:"retentionDays,omitempty"`
 }
 
-// Declaration is what a MiniProgram said of itself when a version was packaged. Approving the version
-// approves this.
+// Declaration is what a MiniProgram said of itself when a version was
+// packaged. Approving the version approves this.
 // +kubebuilder:validation:MinProperties=0
 type Declaration struct {
 	// permissions that the mini program may ask for. Unset: none.
@@ -201,14 +216,16 @@ type Declaration struct {
 // Compatibility says where a version runs. What is unset fits everything.
 // +kubebuilder:validation:MinProperties=0
 type Compatibility struct {
-	// platforms that the version runs on, each with the host app versions that it fits. Unset: all.
+	// platforms that the version runs on, each with the host app versions that it
+	// fits. Unset: all.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=10
 	// +listType=map
 	// +listMapKey=os
 	// +optional
 	Platforms []PlatformCompatibility `json:"platforms,omitempty"`
-	// minContainerVersion is the lowest version of the mini program container that runs it, such as "2.1". Unset: any.
+	// minContainerVersion is the lowest version of the mini program container that
+	// runs it, such as "2.1". Unset: any.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[0-9]+(\.[0-9]+){0,3}$`
@@ -223,13 +240,15 @@ type PlatformCompatibility struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +required
 	OS string `json:"os,omitempty"`
-	// minHostVersion is the lowest version of the host app, inclusive, such as "8.0.2". Unset: any.
+	// minHostVersion is the lowest version of the host app, inclusive, such as
+	// "8.0.2". Unset: any.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[0-9]+(\.[0-9]+){0,3}$`
 	// +optional
 	MinHostVersion string `json:"minHostVersion,omitempty"`
-	// maxHostVersion is the highest version of the host app, inclusive. Unset: any.
+	// maxHostVersion is the highest version of the host app, inclusive. Unset:
+	// any.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[0-9]+(\.[0-9]+){0,3}$`
@@ -240,15 +259,18 @@ type PlatformCompatibility struct {
 // Install tells host apps how to bring a version onto a device.
 // +kubebuilder:validation:MinProperties=0
 type Install struct {
-	// download is WiFi when the bundle should wait for an unmetered network. Unset means Any.
+	// download is WiFi when the bundle should wait for an unmetered network. Unset
+	// means Any.
 	// +kubebuilder:validation:Enum=WiFi;Any
 	// +optional
 	Download string `json:"download,omitempty"`
-	// mode is Preload when it should be there before the first use. Unset means Lazy.
+	// mode is Preload when it should be there before the first use. Unset means
+	// Lazy.
 	// +kubebuilder:validation:Enum=Preload;Lazy
 	// +optional
 	Mode string `json:"mode,omitempty"`
-	// update is Immediate when a running mini program should restart with it. Unset means Normal.
+	// update is Immediate when a running mini program should restart with it.
+	// Unset means Normal.
 	// +kubebuilder:validation:Enum=Normal;Immediate
 	// +optional
 	Update string `json:"update,omitempty"`
