@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -41,11 +40,12 @@ func (r *RolloutReconciler) gatherAnswers(ctx context.Context, s *rolloutScope) 
 	if err != nil {
 		return err
 	}
-	said := slices.DeleteFunc(gateReviews(v, reviews), func(g gate.Review) bool {
-		return g.Rollout == s.before.Name && g.Decision == v1alpha1.DecisionApproved && !s.ours(g.Created)
-	})
-	for i := range reviews {
-		s.taken[reviews[i].Name] = true
+	said := gateReviews(v, reviews)
+	for i := range said {
+		s.taken[said[i].Name] = true
+		if !s.ours(said[i].Created) {
+			said[i].Attempt = 0 // about none of our steps; a rejection stays a veto
+		}
 	}
 	s.seen.Answers = map[rollout.Question]rollout.Answer{}
 	for _, q := range questions {
@@ -154,16 +154,11 @@ func (r *RolloutReconciler) createStepReview(ctx context.Context, s *rolloutScop
 	}
 }
 
-// rolloutsOfReview are those that a Review concerns. What is said of a step
-// concerns its Rollout alone, unless it is a veto or lifts one. A veto must not
-// wait until a version, which may be fetching, has told of it.
-func (r *RolloutReconciler) rolloutsOfReview(ctx context.Context, o client.Object) []reconcile.Request {
+// rolloutOfStep is the one of whose step a Review speaks.
+func rolloutOfStep(_ context.Context, o client.Object) []reconcile.Request {
 	review, is := o.(*v1alpha1.Review)
-	if !is {
+	if !is || review.Spec.Rollout == nil {
 		return nil
 	}
-	if step := review.Spec.Rollout; step != nil && review.Spec.Decision != v1alpha1.DecisionRejected && review.Spec.Supersedes == "" {
-		return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: review.Namespace, Name: step.Name}}}
-	}
-	return r.rollouts(ctx, o, sameProgram)
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: review.Namespace, Name: review.Spec.Rollout.Name}}}
 }

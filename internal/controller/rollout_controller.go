@@ -219,26 +219,25 @@ func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		})
 	}
 	all := wake(func(*v1alpha1.Rollout, client.Object) bool { return true })
+	sameProgram := wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
+		return ro.Spec.MiniProgramRef.Name == programOf(o) && (!isRollout(o) || ro.Name != o.GetName())
+	})
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("rollout").
 		For(&v1alpha1.Rollout{}).
-		Watches(&v1alpha1.Rollout{}, wake(sameProgram)).
-		Watches(&v1alpha1.MiniProgramVersion{}, wake(sameProgram)).
+		Watches(&v1alpha1.Rollout{}, sameProgram).
+		Watches(&v1alpha1.MiniProgramVersion{}, sameProgram).
 		Watches(&v1alpha1.MiniProgram{}, wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
 			return ro.Spec.MiniProgramRef.Name == o.GetName()
 		})).
-		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(r.rolloutsOfReview)).
+		// A veto must not wait until a version, which may be fetching, has told of it.
+		Watches(&v1alpha1.Review{}, sameProgram).
+		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(rolloutOfStep)).
 		Watches(&v1alpha1.HostApp{}, all, specChanged).
 		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).
 		Watches(&corev1.Namespace{}, all, labelsChanged).
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.rolloutOfConfigMap)).
 		Complete(r)
-}
-
-// sameProgram tells that an object is about the rollout's program, and is not the
-// rollout itself.
-func sameProgram(ro *v1alpha1.Rollout, o client.Object) bool {
-	return ro.Spec.MiniProgramRef.Name == programOf(o) && (!isRollout(o) || ro.Name != o.GetName())
 }
 
 func isRollout(o client.Object) bool {
