@@ -171,6 +171,7 @@ func TestOneIsAlwaysAskedForWhileApprovalsAreMissing(t *testing.T) {
 		return next
 	}
 	second := byAuthor(first)
+	g.awaitRecord(t, first.Name)
 	g.must(t, g.admin.Delete(ctx(t), first)) // by whoever may purge
 	byAuthor(byAuthor(second))
 	g.approve(t, "app-1.0.0")
