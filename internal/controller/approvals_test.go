@@ -253,6 +253,10 @@ func TestAnEditedStepAsksInItsNewRole(t *testing.T) {
 	g.awaitStep(t, 2, 1)
 	steps(percent(5), pauseForPerson(), percent(100))
 	g.awaitNoneAsked(t)
+	steps(percent(5), approvalOf("security"), percent(100))
+	g.awaitStep(t, 2, 1)
+	g.target(t, "app", "app-1.0.0")
+	g.awaitNoneAsked(t)
 }
 
 // A Rollout that is created anew counts its attempts from 1 again: what was

@@ -152,6 +152,24 @@ func TestAVetoIsNeverForgottenForLaterOnes(t *testing.T) {
 		}
 		return ""
 	})
+	eventually(t, "three have no room and say so, the others are recorded", func() string {
+		var list v1alpha1.ReviewList
+		g.must(t, g.admin.List(ctx(t), &list, client.InNamespace(g.ns)))
+		full, recorded := 0, 0
+		for _, r := range list.Items {
+			want := "True RejectionsFull: rejected by " + g.rosaName + ": a veto for as long as this Review exists, which cannot be deleted, for status.rejections of MiniProgram app has its 200 entries already"
+			if r.Status.RecordTime == nil && condition(r.Status.Conditions, v1alpha1.ConditionStalled) == want {
+				full++
+			}
+			if r.Status.RecordTime != nil {
+				recorded++
+			}
+		}
+		if full != 3 || recorded != 200 {
+			return fmt.Sprintf("%d have no room and %d of %d are recorded", full, recorded, len(list.Items))
+		}
+		return ""
+	})
 	g.release(t, "app", "1.0.0") // what wakes the program once more
 	g.awaitVersion(t, "app-1.0.0", v1alpha1.ConditionReady, "True Succeeded: the artifact is published and checked")
 	eventually(t, "the program has seen it", func() string {
@@ -186,12 +204,8 @@ func TestOneIsAlwaysAskedForWhileApprovalsAreMissing(t *testing.T) {
 		return next
 	}
 	second := byAuthor(first)
-	eventually(t, "who may purge deletes it, once it is recorded", func() string {
-		if err := g.admin.Delete(ctx(t), first); err != nil {
-			return err.Error()
-		}
-		return ""
-	})
+	g.awaitRecord(t, first.Name)
+	g.must(t, g.admin.Delete(ctx(t), first)) // by whoever may purge
 	byAuthor(byAuthor(second))
 	g.approve(t, "app-1.0.0")
 	approvedMessage(t, g, "app-1.0.0")

@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -38,11 +37,12 @@ func (r *RolloutReconciler) gatherAnswers(ctx context.Context, s *rolloutScope) 
 	if err != nil {
 		return err
 	}
-	said := slices.DeleteFunc(gateReviews(v, reviews), func(g gate.Review) bool {
-		return g.Rollout == s.before.Name && g.Decision == v1alpha1.DecisionApproved && !s.ours(g.Created)
-	})
-	for i := range reviews {
-		s.taken[reviews[i].Name] = true
+	said := gateReviews(v, reviews)
+	for i := range said {
+		s.taken[said[i].Name] = true
+		if !s.ours(said[i].Created) {
+			said[i].Attempt = 0 // about none of our steps; a rejection stays a veto
+		}
 	}
 	s.seen.Answers = map[rollout.Question]rollout.Answer{}
 	for _, q := range questions {
@@ -151,7 +151,7 @@ func (r *RolloutReconciler) createStepReview(ctx context.Context, s *rolloutScop
 	}
 }
 
-// rolloutOfStep is the Rollout for whose step a Review is.
+// rolloutOfStep is the one of whose step a Review speaks.
 func rolloutOfStep(_ context.Context, o client.Object) []reconcile.Request {
 	review, is := o.(*v1alpha1.Review)
 	if !is || review.Spec.Rollout == nil {

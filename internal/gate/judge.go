@@ -19,10 +19,10 @@ func Judge(q Question, reviews []Review, now time.Time) Verdict {
 	for _, rule := range q.Rules {
 		j.tallies = append(j.tallies, j.tally(rule))
 	}
+	j.v.Withheld = slices.Compact(slices.Sorted(slices.Values(j.v.Withheld)))
 	j.explainOthers()
 	j.conclude()
 	slices.Sort(j.v.Counted)
-	j.v.Withheld = slices.Compact(slices.Sorted(slices.Values(j.v.Withheld)))
 	slices.SortStableFunc(j.v.Ignored, func(a, b Ignored) int {
 		return cmp.Or(cmp.Compare(a.Review, b.Review), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
 	})

@@ -63,6 +63,13 @@ func TestJudgeMindsPermissions(t *testing.T) {
 				v.Message, v.Withheld = `has 1 of 1 approvals, for host app wallet; without permission "album", which reviewers withhold`, []string{"album"}
 			}),
 		},
+		"what several withhold is told once": {
+			question: question(declares), reviews: []Review{review("r1", agreesTo("pay", "location", "camera")), review("r2", by("carol"), agreesTo("pay", "location", "camera"))},
+			want: with(approved("r1"), func(v *Verdict) {
+				v.Message, v.Withheld = `has 1 of 1 approvals, for host app wallet; without permission "album", which reviewers withhold`, []string{"album"}
+				v.Counted = []string{"r1", "r2"}
+			}),
+		},
 		"one of several who agree less is enough to withhold": {
 			question: question(declares, rules(Rule{Role: "quality", Count: 2})),
 			reviews:  []Review{review("r1", agreesTo("pay", "location", "camera")), review("r2", by("carol"), agreesTo("pay", "location", "album"))},
