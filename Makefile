@@ -47,9 +47,11 @@ test: controlplane registries ## Run all tests, on a real control plane and real
 	cd sdk/go && go test $(ARGS) ./...
 
 .PHONY: bench
-bench: ## Run the benchmarks.
-	go test -run '^$$' -bench . -benchmem ./...
-	cd sdk/go && go test -run '^$$' -bench . -benchmem ./...
+bench: controlplane registries ## Run the benchmarks, and render what they measured into README.md.
+	@mkdir -p docs/bench
+	@{ go test -p 1 -timeout 30m -run '^$$' -bench . ./... && cd sdk/go && go test -run '^$$' -bench . -benchmem ./...; } | \
+	  grep -vE '^(ok|PASS|\?) ?' | tee $(CURDIR)/docs/bench/transcript.txt
+	@go run ./hack/readme
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## Run the linters.

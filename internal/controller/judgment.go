@@ -17,12 +17,6 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
-// Indexes that find the Reviews of a version, and of a MiniProgram, in the cache.
-const (
-	indexVersionRef = "spec.versionRef.name"
-	indexProgramRef = "spec.miniProgramRef.name"
-)
-
 // judgment is what reviews and policies say about a version.
 type judgment struct {
 	policies []v1alpha1.ReviewPolicy

@@ -78,13 +78,13 @@ const maxRejections = 200
 // version, lifts none.
 func (r *MiniProgramReconciler) keepRejections(ctx context.Context, s *programScope) error {
 	var reviews v1alpha1.ReviewList
-	if err := r.Client.List(ctx, &reviews, client.InNamespace(s.program.Namespace), client.MatchingFields{indexProgramRef: s.program.Name}); err != nil {
+	if err := r.Client.List(ctx, &reviews, client.InNamespace(s.program.Namespace), client.MatchingFields{indexRejects: s.program.Name}); err != nil {
 		return err
 	}
 	slices.SortFunc(reviews.Items, func(a, b v1alpha1.Review) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range reviews.Items {
 		review := &reviews.Items[i]
-		if review.Spec.Decision == v1alpha1.DecisionRejected && !keepsRejection(s.program, review) {
+		if !keepsRejection(s.program, review) {
 			s.program.Status.Rejections = append(s.program.Status.Rejections, rejectionOf(review, s.now))
 		}
 	}
@@ -97,13 +97,13 @@ func (r *MiniProgramReconciler) keepRejections(ctx context.Context, s *programSc
 
 func (r *MiniProgramReconciler) listReleases(ctx context.Context, s *programScope) error {
 	var rollouts v1alpha1.RolloutList
-	if err := r.Client.List(ctx, &rollouts, client.InNamespace(s.program.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &rollouts, client.InNamespace(s.program.Namespace), client.MatchingFields{indexProgram: s.program.Name}); err != nil {
 		return err
 	}
 	var releases []v1alpha1.Release
 	for _, ro := range rollouts.Items {
 		st := ro.Status
-		if ro.Spec.MiniProgramRef.Name != s.program.Name || st.Stable == nil || st.Document == nil {
+		if st.Stable == nil || st.Document == nil {
 			continue
 		}
 		for _, h := range st.Document.HostApps {
@@ -121,12 +121,15 @@ func (r *MiniProgramReconciler) listReleases(ctx context.Context, s *programScop
 
 func (r *MiniProgramReconciler) findLatest(ctx context.Context, s *programScope) error {
 	var versions v1alpha1.MiniProgramVersionList
-	if err := r.Client.List(ctx, &versions, client.InNamespace(s.program.Namespace)); err != nil {
+	// Read only, and of a program that may have very many: not worth a copy of all.
+	if err := r.Client.List(ctx, &versions, client.InNamespace(s.program.Namespace),
+		client.MatchingFields{indexProgram: s.program.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return err
 	}
 	var latest *semver.Version
-	for _, v := range versions.Items {
-		if v.Spec.MiniProgramRef.Name != s.program.Name || !meta.IsStatusConditionTrue(v.Status.Conditions, v1alpha1.ConditionReady) {
+	for i := range versions.Items {
+		v := &versions.Items[i]
+		if !meta.IsStatusConditionTrue(v.Status.Conditions, v1alpha1.ConditionReady) {
 			continue
 		}
 		parsed, err := semver.StrictNewVersion(v.Spec.Version)
@@ -157,8 +160,8 @@ func (r *MiniProgramReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("miniprogram").
 		For(&v1alpha1.MiniProgram{}).
-		Watches(&v1alpha1.Review{}, program).
-		Watches(&v1alpha1.MiniProgramVersion{}, program).
+		Watches(&v1alpha1.Review{}, program, becameVeto).
+		Watches(&v1alpha1.MiniProgramVersion{}, program, becameUsable).
 		Watches(&v1alpha1.Rollout{}, program).
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.claimants)).
 		Complete(r)
@@ -171,16 +174,13 @@ func (r *MiniProgramReconciler) claimants(ctx context.Context, o client.Object) 
 		return nil
 	}
 	var programs v1alpha1.MiniProgramList
-	// Read only, and for every release: not worth a copy of all.
-	if err := r.Client.List(ctx, &programs, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.Client.List(ctx, &programs, client.MatchingFields{indexLedger: o.GetName()}); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing mini programs to wake")
 		return nil
 	}
-	var out []reconcile.Request
+	out := make([]reconcile.Request, 0, len(programs.Items))
 	for i := range programs.Items {
-		if p := &programs.Items[i]; delivery.LedgerConfigMap(p.Spec.AppID) == o.GetName() {
-			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(p)})
-		}
+		out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&programs.Items[i])})
 	}
 	return out
 }

@@ -3,14 +3,11 @@ package controller
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
@@ -102,16 +99,6 @@ func sameDecision(d v1alpha1.Decision) func(v1alpha1.Decision) bool {
 	}
 }
 
-// rejectionsChanged passes the changes of a MiniProgram that can change what is
-// recorded of its Reviews.
-var rejectionsChanged = predicate.Funcs{
-	UpdateFunc: func(e event.UpdateEvent) bool {
-		before, ok := e.ObjectOld.(*v1alpha1.MiniProgram)
-		after, also := e.ObjectNew.(*v1alpha1.MiniProgram)
-		return ok && also && !reflect.DeepEqual(before.Status.Rejections, after.Status.Rejections)
-	},
-}
-
 // unrecorded wakes those Reviews of a MiniProgram for which it makes a difference
 // what that keeps now.
 func (r *ReviewReconciler) unrecorded(ctx context.Context, o client.Object) []reconcile.Request {
@@ -120,15 +107,14 @@ func (r *ReviewReconciler) unrecorded(ctx context.Context, o client.Object) []re
 		return nil
 	}
 	var list v1alpha1.ReviewList
-	if err := r.Client.List(ctx, &list, client.InNamespace(program.Namespace), client.MatchingFields{indexProgramRef: program.Name}); err != nil {
+	if err := r.Client.List(ctx, &list, client.InNamespace(program.Namespace), client.MatchingFields{indexRejects: program.Name}); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing reviews to wake")
 		return nil
 	}
 	var out []reconcile.Request
 	for i := range list.Items {
 		review := &list.Items[i]
-		settled := review.Status.RecordTime != nil && keepsRejection(program, review)
-		if review.Spec.Decision == v1alpha1.DecisionRejected && !settled {
+		if review.Status.RecordTime == nil || !keepsRejection(program, review) {
 			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(review)})
 		}
 	}

@@ -56,7 +56,7 @@ func (r *ReviewPolicyReconciler) count(ctx context.Context, s *policyScope) erro
 		return task.Stall("SelectorInvalid", fmt.Errorf("%w; whatever it might cover is held back until it is corrected", err))
 	}
 	var versions v1alpha1.MiniProgramVersionList
-	if err := r.Client.List(ctx, &versions); err != nil {
+	if err := r.Client.List(ctx, &versions, client.UnsafeDisableDeepCopy); err != nil {
 		return err
 	}
 	counts := v1alpha1.PolicyVersions{}
@@ -112,8 +112,8 @@ func (r *ReviewPolicyReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("reviewpolicy").
 		For(&v1alpha1.ReviewPolicy{}).
-		Watches(&v1alpha1.MiniProgramVersion{}, all).
-		Watches(&v1alpha1.MiniProgram{}, all, labelsOrSpecChanged).
+		Watches(&v1alpha1.MiniProgramVersion{}, all, contentJudged).
+		Watches(&v1alpha1.MiniProgram{}, all, coveredAnew).
 		Watches(&corev1.Namespace{}, all, labelsChanged).
 		WatchesRawSource(source.Channel(r.Enforcement.changes(), all)).
 		Complete(r)

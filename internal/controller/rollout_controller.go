@@ -11,8 +11,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
@@ -195,73 +193,6 @@ func (r *RolloutReconciler) letGo(ctx context.Context, s *rolloutScope) error {
 		return task.Wait("Deleting", time.Second, "the last document is being published")
 	}
 	return client.IgnoreNotFound(r.patchFinalizer(ctx, s, controllerutil.RemoveFinalizer))
-}
-
-// SetupWithManager registers the reconciler and what wakes it.
-func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	wake := func(match func(*v1alpha1.Rollout, client.Object) bool) handler.EventHandler {
-		return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
-			return r.rollouts(ctx, o, match)
-		})
-	}
-	all := wake(func(*v1alpha1.Rollout, client.Object) bool { return true })
-	sameProgram := wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
-		return ro.Spec.MiniProgramRef.Name == programOf(o) && (!isRollout(o) || ro.Name != o.GetName())
-	})
-	return ctrl.NewControllerManagedBy(mgr).
-		Named("rollout").
-		For(&v1alpha1.Rollout{}).
-		Watches(&v1alpha1.Rollout{}, sameProgram).
-		Watches(&v1alpha1.MiniProgramVersion{}, sameProgram).
-		Watches(&v1alpha1.MiniProgram{}, wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
-			return ro.Spec.MiniProgramRef.Name == o.GetName()
-		})).
-		// A veto must not wait until a version, which may be fetching, has told of it.
-		Watches(&v1alpha1.Review{}, sameProgram).
-		Watches(&v1alpha1.HostApp{}, all, specChanged).
-		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).
-		Watches(&corev1.Namespace{}, all, labelsChanged).
-		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.rolloutOfConfigMap)).
-		Complete(r)
-}
-
-func isRollout(o client.Object) bool {
-	_, is := o.(*v1alpha1.Rollout)
-	return is
-}
-
-// indexPublished finds the Rollout of a published document in the cache.
-const indexPublished = "published"
-
-func (r *RolloutReconciler) rolloutOfConfigMap(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.requestsOf(ctx, func(*v1alpha1.Rollout) bool { return true }, client.MatchingFields{indexPublished: o.GetName()})
-}
-
-// rollouts lists those that an object concerns. What is in a namespace concerns
-// it alone, and so does the namespace itself; the rest concerns any.
-func (r *RolloutReconciler) rollouts(ctx context.Context, o client.Object, match func(*v1alpha1.Rollout, client.Object) bool) []reconcile.Request {
-	var opts []client.ListOption
-	if _, is := o.(*corev1.Namespace); is {
-		opts = append(opts, client.InNamespace(o.GetName()))
-	} else if ns := o.GetNamespace(); ns != "" {
-		opts = append(opts, client.InNamespace(ns))
-	}
-	return r.requestsOf(ctx, func(ro *v1alpha1.Rollout) bool { return match(ro, o) }, opts...)
-}
-
-func (r *RolloutReconciler) requestsOf(ctx context.Context, match func(*v1alpha1.Rollout) bool, opts ...client.ListOption) []reconcile.Request {
-	var list v1alpha1.RolloutList
-	if err := r.Client.List(ctx, &list, opts...); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing rollouts to wake")
-		return nil
-	}
-	var out []reconcile.Request
-	for i := range list.Items {
-		if match(&list.Items[i]) {
-			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
-		}
-	}
-	return out
 }
 
 // remember writes to the ledger what must outlive the Rollout. A Rollout that

@@ -179,13 +179,13 @@ func (r *RolloutReconciler) gatherHostApp(ctx context.Context, s *rolloutScope, 
 // names them beats one that takes what is left, an older one a newer.
 func (r *RolloutReconciler) namedByOthers(ctx context.Context, mine *v1alpha1.Rollout) (map[string]string, error) {
 	var list v1alpha1.RolloutList
-	if err := r.Client.List(ctx, &list, client.InNamespace(mine.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &list, client.InNamespace(mine.Namespace), client.MatchingFields{indexProgram: mine.Spec.MiniProgramRef.Name}); err != nil {
 		return nil, err
 	}
 	taken := map[string]string{}
 	for i := range list.Items {
 		o := &list.Items[i]
-		if o.Name == mine.Name || o.Spec.MiniProgramRef != mine.Spec.MiniProgramRef || o.Spec.Channel != mine.Spec.Channel || !o.DeletionTimestamp.IsZero() {
+		if o.Name == mine.Name || o.Spec.Channel != mine.Spec.Channel || !o.DeletionTimestamp.IsZero() {
 			continue
 		}
 		names := o.Spec.HostApps
