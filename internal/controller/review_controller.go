@@ -147,7 +147,7 @@ func (r *ReviewReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("review").
 		For(&v1alpha1.Review{}).
 		Watches(&v1alpha1.MiniProgramVersion{}, handler.EnqueueRequestsFromMapFunc(r.reviewsOfVersion)).
-		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(r.unrecorded), rejectionsKept).
+		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(r.unrecorded), keepsOthers).
 		Complete(r)
 }
 

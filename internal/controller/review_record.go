@@ -114,8 +114,7 @@ func (r *ReviewReconciler) unrecorded(ctx context.Context, o client.Object) []re
 	var out []reconcile.Request
 	for i := range list.Items {
 		review := &list.Items[i]
-		settled := review.Status.RecordTime != nil && keepsRejection(program, review)
-		if !settled {
+		if review.Status.RecordTime == nil || !keepsRejection(program, review) {
 			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(review)})
 		}
 	}

@@ -113,7 +113,7 @@ func (r *ReviewPolicyReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("reviewpolicy").
 		For(&v1alpha1.ReviewPolicy{}).
 		Watches(&v1alpha1.MiniProgramVersion{}, all, contentJudged).
-		Watches(&v1alpha1.MiniProgram{}, all, labelsOrSpecChanged).
+		Watches(&v1alpha1.MiniProgram{}, all, coveredAnew).
 		Watches(&corev1.Namespace{}, all, labelsChanged).
 		WatchesRawSource(source.Channel(r.Enforcement.changes(), all)).
 		Complete(r)

@@ -90,8 +90,6 @@ func of[K client.Object, V any](read func(K) V) func(client.Object) V {
 var (
 	specChanged   = builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	labelsChanged = builder.WithPredicates(predicate.LabelChangedPredicate{})
-	// labelsOrSpecChanged: policies select mini programs by labels and by the host apps in their spec.
-	labelsOrSpecChanged = builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))
 
 	// becameVeto: whether a Review rejects.
 	becameVeto = changed(of(func(r *v1alpha1.Review) any { return r.Spec.Decision == v1alpha1.DecisionRejected }))
@@ -107,8 +105,10 @@ var (
 		}
 		return []any{passed.Status, passed.Message, v.Status.Policies}
 	}))
-	// rejectionsKept: which vetoes a program remembers.
-	rejectionsKept = changed(of(func(p *v1alpha1.MiniProgram) any { return p.Status.Rejections }))
+	// coveredAnew: what policies select a program by.
+	coveredAnew = changed(of(func(p *v1alpha1.MiniProgram) any { return []any{p.Spec.HostApps, p.Labels} }))
+	// keepsOthers: which rejections a program keeps.
+	keepsOthers = changed(of(func(p *v1alpha1.MiniProgram) any { return p.Status.Rejections }))
 	// judgedAnew: what the verdict on a version takes from its program.
 	judgedAnew = changed(of(func(p *v1alpha1.MiniProgram) any { return []any{p.Spec, p.Labels, p.Status.Rejections} }))
 )
