@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -11,8 +12,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/config/admission"
 )
 
@@ -165,5 +169,90 @@ func TestOfOtherPeoplesPoliciesOnlyTheNameIsKept(t *testing.T) {
 	slim(guards, ours)
 	if theirs.Name != "no-latest-tag" || len(theirs.Spec.Validations) != 0 || len(ours.Spec.Validations) == 0 {
 		t.Errorf("kept %v of theirs and %v of ours", theirs, ours)
+	}
+}
+
+// seen is a cluster as the manager's cache shows it.
+type seen struct {
+	cache.Cache
+	cluster *cluster
+}
+
+func (s seen) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	return s.cluster.Get(ctx, key, o, opts...)
+}
+
+// dryRuns says how the dry run of each Review ends.
+type dryRuns struct {
+	client.Client
+	pending, decided error
+}
+
+func (d dryRuns) Create(_ context.Context, o client.Object, _ ...client.CreateOption) error {
+	if review, ok := o.(*v1alpha1.Review); ok && review.Spec.Decision == v1alpha1.DecisionPending {
+		return d.pending
+	}
+	return d.decided
+}
+
+func TestAProofTakesAComparisonAndTwoDryRuns(t *testing.T) {
+	reviews := schema.GroupResource{Group: v1alpha1.GroupName, Resource: "reviews"}
+	ours := apierrors.NewForbidden(reviews, "x", errors.New("ValidatingAdmissionPolicy 'miniprogram-review-decisions' with binding 'miniprogram-review-decisions' denied request: no"))
+	for name, test := range map[string]struct {
+		change           func(*cluster)
+		unseen           bool
+		pending, decided error
+		unguarded        bool
+		want             string
+	}{
+		"both dry runs end as they must": {decided: ours},
+		"the decided one passes": {
+			unguarded: true,
+			want:      errUnguarded.Error() + ": the manager itself could decide a Review; apply config/admission, whose ValidatingAdmissionPolicy miniprogram-review-decisions keeps others from deciding",
+		},
+		"another guard stands before ours": {
+			decided:   apierrors.NewForbidden(reviews, "x", errors.New("no verb create")),
+			unguarded: true,
+			want:      errUnguarded.Error() + `: a decided Review was refused, but not by ValidatingAdmissionPolicy miniprogram-review-decisions; apply config/admission: reviews.miniprogram.dev "x" is forbidden: no verb create`,
+		},
+		"the pending one is refused": {
+			pending: ours, decided: ours,
+			want: "a dry run of a pending Review in namespace system failed, so approvals cannot be shown to be guarded: " + ours.Error(),
+		},
+		"nobody answers": {
+			decided: errors.New("connection refused"),
+			want:    "a dry run of a decided Review was not refused by ValidatingAdmissionPolicy miniprogram-review-decisions (apply config/admission): connection refused",
+		},
+		"a policy that no dry run asks is missing": {
+			change:    func(c *cluster) { c.Policies = c.Policies[1:] },
+			decided:   ours,
+			unguarded: true,
+			want:      errUnguarded.Error() + ": ValidatingAdmissionPolicy miniprogram-actions is missing: ask a cluster administrator to apply config/admission of this version",
+		},
+		"the policies may not be seen": {
+			unseen: true, decided: ours,
+			want: "the admission policies were not seen yet, so approvals cannot be shown to be guarded: the manager needs list and watch on validatingadmissionpolicies and validatingadmissionpolicybindings (apply config/rbac of this version)",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			guards, err := admission.Read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := &cluster{Guards: *guards}
+			if test.change != nil {
+				test.change(c)
+			}
+			e := NewEnforcement(dryRuns{pending: test.pending, decided: test.decided}, seen{cluster: c}, "system", stockPublication)
+			e.synced = []toolscache.InformerSynced{func() bool { return !test.unseen }}
+			got := ""
+			err = e.prove(t.Context())
+			if err != nil {
+				got = err.Error()
+			}
+			if got != test.want || errors.Is(err, errUnguarded) != test.unguarded {
+				t.Errorf("got %q, want %q; unguarded is %t", got, test.want, errors.Is(err, errUnguarded))
+			}
+		})
 	}
 }
