@@ -151,6 +151,10 @@ type MiniProgramStatus struct {
 	// latestVersion is the highest version that is Ready.
 	// +optional
 	LatestVersion string `json:"latestVersion,omitempty"`
+	// lastAction answers the action transfer. The actions suspend and resume are not answered: they
+	// hold for as long as the annotation is there.
+	// +optional
+	LastAction *ActionAnswer `json:"lastAction,omitempty"`
 }
 
 // Release is one version served to one host app.
