@@ -182,6 +182,10 @@ type MiniProgramStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	LatestVersion string `json:"latestVersion,omitempty"`
+	// lastAction answers the action transfer. The actions suspend and resume are not answered: they
+	// hold for as long as the annotation is there.
+	// +optional
+	LastAction *ActionAnswer `json:"lastAction,omitempty"`
 }
 
 // Release is one version served to one host app.

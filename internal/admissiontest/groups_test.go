@@ -140,8 +140,8 @@ func rightsIn(t *testing.T, user client.Client, namespace string) []string {
 }
 
 const (
-	reads  = "get list watch"
-	writes = "create delete deletecollection get list patch update watch"
+	reads   = "get list watch"
+	changes = "create delete deletecollection get list patch update watch"
 )
 
 // readsAll is what a viewer may do.
@@ -151,9 +151,9 @@ var readsAll = []string{
 
 // developer is what the stock role edit gives, of what the tests are about.
 var developer = []string{
-	"configmaps: " + writes, "hostapps: " + reads, "miniprograms: " + writes, "miniprogramversions: " + writes, "namespaces: " + reads,
+	"configmaps: " + changes, "hostapps: " + reads, "miniprograms: " + changes, "miniprogramversions: " + changes, "namespaces: " + reads,
 	"resourcequotas: " + reads, "reviewpolicies: " + reads, "reviews: get list patch update watch", "rollouts: " + reads,
-	"secrets: " + writes, "serviceaccounts: create delete deletecollection get impersonate list patch update watch",
+	"secrets: " + changes, "serviceaccounts: create delete deletecollection get impersonate list patch update watch",
 }
 
 func TestWhatTheMembersOfAGroupMayDo(t *testing.T) {

@@ -19,17 +19,51 @@ import (
 // claim records the program as the holder of its app ID, or moves the app ID to
 // it when somebody with the right asks for that.
 func (r *MiniProgramReconciler) claim(ctx context.Context, s *programScope) error {
+	if st := &s.program.Status; st.LastAction != nil && st.LastAction.Value != s.program.Annotations[v1alpha1.ActionAnnotation] {
+		st.LastAction = nil // so that the same can be asked for again
+	}
 	holders, err := r.Ledger.Claim(ctx, s.program.Spec.AppID, holderOf(s.program))
-	s.holders = holders
 	taken, ok := errors.AsType[*ledger.TakenError](err)
 	if !ok {
+		s.answerHolder(holders)
 		return err
 	}
 	s.program.Status.Releases = nil // what its Rollouts have recorded is not what is served
-	if s.program.Annotations[v1alpha1.ActionAnnotation] == transferAction(taken.Holders) {
+	stall := appIDTaken(holderOf(s.program), taken)
+	switch asked := s.program.Annotations[v1alpha1.ActionAnnotation]; {
+	case actionVerb(s.program) != verbTransfer:
+		return stall
+	case s.program.Status.LastAction == nil && asked == transferAction(taken.Holders):
 		return r.transfer(ctx, s, taken)
+	default:
+		s.answer("Stale", fmt.Sprintf("the count of holders is %d, so only %s moves the app ID", taken.Holders, transferAction(taken.Holders)))
+		return task.Stall("AppIDTaken", fmt.Errorf("%w (%s was answered %s, and is not carried out any more: before the same is set again, remove it)",
+			stall, asked, s.program.Status.LastAction.Result))
 	}
-	return explainTransfer(s.program, appIDTaken(holderOf(s.program), taken))
+}
+
+// answerHolder answers a transfer of a program that holds its app ID: the one that
+// made it the holder, or one that there is nothing to do for.
+func (s *programScope) answerHolder(holders int64) {
+	switch asked := s.program.Annotations[v1alpha1.ActionAnnotation]; {
+	case actionVerb(s.program) != verbTransfer:
+	case asked == transferAction(holders-1):
+		s.answer("Done", "the app ID was moved here")
+	default:
+		s.answer("Stale", fmt.Sprintf("the MiniProgram holds its app ID, as holder %d", holders))
+	}
+}
+
+// answer is given once: a transfer that was answered is never carried out later.
+func (s *programScope) answer(result, message string) {
+	st := &s.program.Status
+	if st.LastAction != nil {
+		return
+	}
+	a := s.program.Annotations
+	st.LastAction = &v1alpha1.ActionAnswer{
+		Value: a[v1alpha1.ActionAnnotation], User: a[v1alpha1.ActionByAnnotation], Result: result, Message: message, Time: s.now,
+	}
 }
 
 func holderOf(p *v1alpha1.MiniProgram) ledger.Holder {
@@ -64,20 +98,11 @@ func (r *MiniProgramReconciler) transfer(ctx context.Context, s *programScope, t
 	return task.Wait("Transferring", time.Second, "app ID %s is being transferred", taken.AppID)
 }
 
-// explainTransfer adds why a transfer that is asked for has not moved the app ID.
-func explainTransfer(p *v1alpha1.MiniProgram, stall error) error {
-	action := p.Annotations[v1alpha1.ActionAnnotation]
-	if actionVerb(p) != verbTransfer {
-		return stall
-	}
-	return task.Stall("AppIDTaken", fmt.Errorf("%s=%s does nothing, for it names another count of holders; %w", v1alpha1.ActionAnnotation, action, stall))
-}
-
-// idleTransfer explains a transfer annotation of the holder, unless it is the one
-// that made it the holder.
-func idleTransfer(p *v1alpha1.MiniProgram, holders int64) string {
-	if action := p.Annotations[v1alpha1.ActionAnnotation]; actionVerb(p) == verbTransfer && action != transferAction(holders-1) {
-		return fmt.Sprintf("; %s=%s does nothing: this MiniProgram holds its app ID, as holder %d", v1alpha1.ActionAnnotation, action, holders)
+// idleTransfer explains a transfer that does nothing because the program holds its
+// app ID.
+func idleTransfer(p *v1alpha1.MiniProgram) string {
+	if a := p.Status.LastAction; a != nil && a.Result == "Stale" {
+		return fmt.Sprintf("; %s=%s does nothing: %s", v1alpha1.ActionAnnotation, a.Value, a.Message)
 	}
 	return ""
 }

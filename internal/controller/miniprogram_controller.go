@@ -26,8 +26,6 @@ type MiniProgramReconciler struct{ Shared }
 type programScope struct {
 	program *v1alpha1.MiniProgram
 	now     metav1.Time
-	// holders counts those who have held the app ID, this program included.
-	holders int64
 }
 
 // Reconcile brings one MiniProgram's status up to date.
@@ -49,16 +47,14 @@ func (r *MiniProgramReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	}
 	st := &s.program.Status
 	st.ObservedGeneration = s.program.Generation
-	st.Conditions = task.Conditions(st.Conditions, s.program.Generation, err, s.now, programMessage(s))
+	st.Conditions = task.Conditions(st.Conditions, s.program.Generation, err, s.now, programMessage(s.program))
 	if perr := r.updateStatus(ctx, before, s.program, before.Status, s.program.Status); perr != nil {
 		return unwritten(perr)
 	}
 	return task.Result(err)
 }
 
-func programMessage(s *programScope) string {
-	return released(s.program) + idleTransfer(s.program, s.holders)
-}
+func programMessage(p *v1alpha1.MiniProgram) string { return released(p) + idleTransfer(p) }
 
 func released(p *v1alpha1.MiniProgram) string {
 	switch {

@@ -160,21 +160,23 @@ func outdated(doc *document.Release, rollouts []v1alpha1.Rollout) bool {
 }
 
 // rolloutsOfConfigMap wakes the Rollout whose document was touched, and those of
-// other programs with its app ID; and of a ledger, all with the app ID.
+// other programs with its app ID; and of a ledger, all with the app ID, also where
+// the program is gone.
 func (r *RolloutReconciler) rolloutsOfConfigMap(ctx context.Context, o client.Object) []reconcile.Request {
-	ledgerName := o.GetLabels()[delivery.LedgerLabel]
-	if o.GetLabels()[delivery.DocumentLabel] == delivery.KindLedger {
+	own, ledgerName := client.MatchingFields{indexPublished: o.GetName()}, o.GetLabels()[delivery.LedgerLabel]
+	isLedger := o.GetLabels()[delivery.DocumentLabel] == delivery.KindLedger
+	if isLedger {
 		ledgerName = o.GetName()
+		own = client.MatchingFields{indexLedger: ledgerName}
 	}
-	own := r.rollouts(ctx, client.MatchingFields{indexPublished: o.GetName()})
+	out := r.rollouts(ctx, own)
 	if ledgerName == "" {
-		return own
+		return out
 	}
-	out := own
 	for _, p := range r.claimants(ctx, ledgerName) {
 		others := r.rollouts(ctx, beside(&p, indexProgram, p.Name)...)
-		if len(own) > 0 && slices.Contains(others, own[0]) {
-			continue // its own program's Rollouts do not depend on it
+		if !isLedger && len(out) > 0 && slices.Contains(others, out[0]) {
+			continue // the document is of this program, whose other Rollouts do not depend on it
 		}
 		out = append(out, others...)
 	}

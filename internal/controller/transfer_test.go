@@ -4,10 +4,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
@@ -63,6 +65,11 @@ func (g *group) taken(appID, transfer string) string {
 	return "spec.appID " + appID + " is held by another MiniProgram: create a MiniProgram with another app ID, " +
 		"or let somebody with verb transfer on miniprograms in the whole cluster (ClusterRole miniprogram-admin has it) move it here: " +
 		"kubectl annotate mp app -n " + g.ns + " --overwrite miniprogram.dev/action=" + transfer
+}
+
+// answered is what a MiniProgram says beside of a transfer that is not carried out.
+func answered(action, result string) string {
+	return " (" + action + " was answered " + result + ", and is not carried out any more: before the same is set again, remove it)"
 }
 
 func (g *group) awaitGivenWay(t testing.TB, appID, transfer string) *v1alpha1.Rollout {
@@ -129,7 +136,7 @@ func TestAnAppIDMovesToAnotherGroupWithWhatIsInstalled(t *testing.T) {
 
 	adam, name := second.adam(t)
 	second.annotate(t, adam, name, "transfer@2")
-	second.awaitProgram(t, v1alpha1.ConditionStalled, "True AppIDTaken: miniprogram.dev/action=transfer@2 does nothing, for it names another count of holders; "+second.taken(appID, "transfer@1"))
+	second.awaitProgram(t, v1alpha1.ConditionStalled, "True AppIDTaken: "+second.taken(appID, "transfer@1")+answered("transfer@2", "Stale"))
 	second.annotate(t, adam, name, "transfer@1")
 	second.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: released to "+first.host)
 	first.awaitProgram(t, v1alpha1.ConditionStalled, "True AppIDTaken: "+first.taken(appID, "transfer@2"))
@@ -189,7 +196,7 @@ func TestATransferThatStaysInGitDoesNotTakeTheAppIDBack(t *testing.T) {
 	first.annotate(t, adam, name, "transfer@2")
 	first.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: released to "+first.host)
 	// The annotation of the first transfer is still there, and is looked at again and again.
-	stale := "True AppIDTaken: miniprogram.dev/action=transfer@1 does nothing, for it names another count of holders; " + second.taken(appID, "transfer@3")
+	stale := "True AppIDTaken: " + second.taken(appID, "transfer@3") + answered("transfer@1", "Done")
 	second.awaitProgram(t, v1alpha1.ConditionStalled, stale)
 	change(t, second, second.dana, &v1alpha1.MiniProgram{}, "app", func(p *v1alpha1.MiniProgram) { p.Spec.DisplayName = "looked at" })
 	eventually(t, "it was looked at again", func() string {
@@ -206,7 +213,7 @@ func TestATransferThatStaysInGitDoesNotTakeTheAppIDBack(t *testing.T) {
 		t.Errorf("published is %s", show(doc))
 	}
 	first.annotate(t, adam, name, "transfer@7")
-	first.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: released to "+first.host+"; miniprogram.dev/action=transfer@7 does nothing: this MiniProgram holds its app ID, as holder 3")
+	first.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: released to "+first.host+"; miniprogram.dev/action=transfer@7 does nothing: the MiniProgram holds its app ID, as holder 3")
 }
 
 func TestARolloutThatComesBackAfterOthersHavePublishedStartsFromTheirs(t *testing.T) {
@@ -289,5 +296,53 @@ func TestARolloutWhoseProgramIsGoneGivesWayToo(t *testing.T) {
 	first.deleteRollout(t)
 	if doc := first.published(t, "app"); doc.Sequence != before.Sequence || doc.Tombstone != nil {
 		t.Errorf("published is %s", show(doc))
+	}
+}
+
+func TestATransferThatWasAnsweredIsNotCarriedOutLater(t *testing.T) {
+	first, second := newGroup(t, "quality"), newGroup(t, "quality")
+	third, appID := newGroup(t, "quality"), first.ns+".app"
+	first.program(t, "app")
+	first.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: nothing is released yet: create a MiniProgramVersion and a Rollout")
+	adam, name := first.adam(t)
+	second.claim(t, appID, first.host)
+	third.claim(t, appID, first.host)
+	second.annotate(t, adam, name, "transfer@2")
+	p := second.awaitProgram(t, v1alpha1.ConditionStalled, "True AppIDTaken: "+second.taken(appID, "transfer@1")+answered("transfer@2", "Stale"))
+	want := &v1alpha1.ActionAnswer{
+		Value: "transfer@2", User: name, Result: "Stale", Message: "the count of holders is 1, so only transfer@1 moves the app ID", Time: p.Status.LastAction.Time,
+	}
+	if diff := cmp.Diff(want, p.Status.LastAction); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	third.annotate(t, adam, name, "transfer@1")
+	p = third.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: nothing is released yet: create a MiniProgramVersion and a Rollout")
+	want = &v1alpha1.ActionAnswer{Value: "transfer@1", User: name, Result: "Done", Message: "the app ID was moved here", Time: p.Status.LastAction.Time}
+	if diff := cmp.Diff(want, p.Status.LastAction); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	// Now it names the right count, and stands there since before.
+	second.awaitProgram(t, v1alpha1.ConditionStalled, "True AppIDTaken: "+second.taken(appID, "transfer@2")+answered("transfer@2", "Stale"))
+	// An answered transfer is no longer anybody's: who may patch removes it.
+	change(t, second, second.dana, &v1alpha1.MiniProgram{}, "app", func(p *v1alpha1.MiniProgram) { p.Annotations = nil })
+	second.awaitProgram(t, v1alpha1.ConditionStalled, "True AppIDTaken: "+second.taken(appID, "transfer@2"))
+	second.annotate(t, adam, name, "transfer@2")
+	second.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: nothing is released yet: create a MiniProgramVersion and a Rollout")
+	third.awaitProgram(t, v1alpha1.ConditionStalled, "True AppIDTaken: "+third.taken(appID, "transfer@3")+answered("transfer@1", "Done"))
+}
+
+func TestNobodyOfTheTakingGroupTransfers(t *testing.T) {
+	first, second := newGroup(t, "quality"), newGroup(t, "quality")
+	first.program(t, "app")
+	first.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: nothing is released yet: create a MiniProgramVersion and a Rollout")
+	second.claim(t, first.ns+".app", first.host)
+	// Not even with all that the platform's administrators may, in the one namespace.
+	second.bind(t, second.danaName, "ClusterRole", "miniprogram-admin")
+	for who, user := range map[string]client.Client{second.danaName: second.dana, "olu-" + second.ns: second.olu} {
+		err := user.Patch(ctx(t), &v1alpha1.MiniProgram{ObjectMeta: metav1.ObjectMeta{Namespace: second.ns, Name: "app"}}, client.RawPatch(types.MergePatchType,
+			[]byte(`{"metadata":{"annotations":{"miniprogram.dev/action":"transfer@1","miniprogram.dev/action-by":"`+who+`"}}}`)))
+		if err == nil || !strings.Contains(err.Error(), "metadata.annotations[miniprogram.dev/action]: "+who+" may not transfer") {
+			t.Errorf("%s: %v", who, err)
+		}
 	}
 }

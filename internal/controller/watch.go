@@ -31,8 +31,8 @@ const (
 	indexServes = "serves"
 	// indexPublished finds the Rollout of a published document.
 	indexPublished = "published"
-	// indexLedger finds what the ledger of an app ID is about: the programs that claim it, and the
-	// documents that are published for it.
+	// indexLedger finds what the ledger of an app ID is about: the programs that claim it, the
+	// Rollouts that have decided something for it, and the documents that are published.
 	indexLedger = "ledger"
 )
 
@@ -63,6 +63,12 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		})},
 		{&v1alpha1.MiniProgram{}, indexLedger, of(func(p *v1alpha1.MiniProgram) []string {
 			return []string{delivery.LedgerConfigMap(p.Spec.AppID)}
+		})},
+		{&v1alpha1.Rollout{}, indexLedger, of(func(ro *v1alpha1.Rollout) []string {
+			if ro.Status.Document == nil {
+				return nil
+			}
+			return []string{delivery.LedgerConfigMap(ro.Status.Document.AppID)}
 		})},
 		{&corev1.ConfigMap{}, indexLedger, func(o client.Object) []string { return []string{o.GetLabels()[delivery.LedgerLabel]} }},
 	} {
