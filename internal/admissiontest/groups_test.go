@@ -152,7 +152,7 @@ var readsAll = []string{
 // developer is what the stock role edit gives, of what the tests are about.
 var developer = []string{
 	"configmaps: " + changes, "hostapps: " + reads, "miniprograms: " + changes, "miniprogramversions: " + changes, "namespaces: " + reads,
-	"resourcequotas: " + reads, "reviewpolicies: " + reads, "reviews: get list patch update watch", "rollouts: " + reads,
+	"resourcequotas: " + reads, "reviewpolicies: " + reads, "reviews: delete get list patch update watch", "rollouts: " + reads,
 	"secrets: " + changes, "serviceaccounts: create delete deletecollection get impersonate list patch update watch",
 }
 

@@ -146,6 +146,7 @@ func TestTheInstallGivesItsAccountsExactlyThis(t *testing.T) {
 			": get list patch watch of rollouts",
 			": get list watch of hostapps miniprograms miniprogramversions reviewpolicies",
 			": get list watch of namespaces",
+			": get list watch of validatingadmissionpolicies validatingadmissionpolicybindings",
 			": patch update of hostapps/status miniprograms/status miniprogramversions/status reviewpolicies/status reviews/status rollouts/status",
 			": report publish of controllers",
 			": update of miniprogramversions/finalizers",
