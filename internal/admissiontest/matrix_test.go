@@ -259,16 +259,12 @@ func (w *world) createActing(ctx context.Context) error {
 	for kind, verbs := range actionVerbs {
 		for _, verb := range verbs {
 			name := acting(verb)
-			body, by := rollout, olga
-			switch {
-			case kind == "MiniProgram":
-				body = program("com.example."+name, "")
-			case kind == "MiniProgramVersion":
-				body = version
-			}
-			creator := dora
-			if kind == "Rollout" {
-				creator = olga
+			body, creator, by := rollout, olga, olga
+			switch kind {
+			case "MiniProgram":
+				body, creator = program("com.example."+name, ""), dora
+			case "MiniProgramVersion":
+				body, creator = version, dora
 			}
 			if verb == "transfer" {
 				by = adam

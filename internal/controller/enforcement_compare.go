@@ -85,7 +85,7 @@ func forPublication(ctx context.Context, cluster client.Reader, want *admission.
 		return nil
 	}
 	var live admissionregistrationv1.ValidatingAdmissionPolicyBinding
-	if err := cluster.Get(ctx, client.ObjectKey{Name: publicationBinding}, &live); client.IgnoreNotFound(err) != nil {
+	if err := client.IgnoreNotFound(cluster.Get(ctx, client.ObjectKey{Name: publicationBinding}, &live)); err != nil {
 		return fmt.Errorf("reading ValidatingAdmissionPolicyBinding %s: %w", publicationBinding, err)
 	}
 	if m := live.Spec.MatchResources; m != nil && m.NamespaceSelector != nil && m.NamespaceSelector.MatchLabels[corev1.LabelMetadataName] == namespace {
@@ -95,7 +95,7 @@ func forPublication(ctx context.Context, cluster client.Reader, want *admission.
 		return nil
 	}
 	var ns corev1.Namespace
-	if err := cluster.Get(ctx, client.ObjectKey{Name: namespace}, &ns); client.IgnoreNotFound(err) != nil {
+	if err := client.IgnoreNotFound(cluster.Get(ctx, client.ObjectKey{Name: namespace}, &ns)); err != nil {
 		return fmt.Errorf("reading namespace %s: %w", namespace, err)
 	}
 	if ns.Labels[publicationLabel] != "true" {
