@@ -253,7 +253,7 @@ func TestADocumentThatAFormerHolderPublishesLateIsSuperseded(t *testing.T) {
 	newer := second.awaitOnly(t, appID)
 
 	// As a pass that read the ledger before the transfer would: signed, and with a higher number.
-	late.Sequence, late.Split.BasisPoints = newer.Sequence+1000, 5000
+	late.Sequence, late.Split.BasisPoints = newer.Sequence+1_000_000, 5000
 	payload, err := document.Marshal(late)
 	first.must(t, err)
 	envelope, err := first.ourKey(t).Sign(payload)
