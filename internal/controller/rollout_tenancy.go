@@ -54,22 +54,22 @@ func (r *RolloutReconciler) giveWay(ctx context.Context, s *rolloutScope) error 
 		return nil // other errors must not keep from taking back: see gatherHolder
 	}
 	if !s.before.DeletionTimestamp.IsZero() {
-		if err := r.patchFinalizer(ctx, s, controllerutil.RemoveFinalizer); client.IgnoreNotFound(err) != nil {
+		if err := client.IgnoreNotFound(r.patchFinalizer(ctx, s, controllerutil.RemoveFinalizer)); err != nil {
 			return err
 		}
 	}
 	return appIDTaken(s.holder(), taken)
 }
 
-// gatherRivals finds what others have published for the app ID. Without the key
-// nobody can tell what is ours, and nothing is published either.
+// gatherRivals finds what others have published for the app ID.
 func (r *RolloutReconciler) gatherRivals(ctx context.Context, s *rolloutScope) error {
-	signer, err := r.signer(ctx)
-	if err != nil || s.seen.AppID == "" {
+	// Without the key nobody can tell what is ours, and publishing will say that it is missing.
+	signer, _ := r.signer(ctx)
+	if signer == nil || s.seen.AppID == "" {
 		return nil
 	}
 	var published corev1.ConfigMapList
-	err = r.Client.List(ctx, &published, client.InNamespace(r.PublicationNamespace), client.MatchingFields{indexLedger: delivery.LedgerConfigMap(s.seen.AppID)})
+	err := r.Client.List(ctx, &published, client.InNamespace(r.PublicationNamespace), client.MatchingFields{indexLedger: delivery.LedgerConfigMap(s.seen.AppID)})
 	if err != nil {
 		return fmt.Errorf("listing what is published for app ID %s: %w", s.seen.AppID, err)
 	}
