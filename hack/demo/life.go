@@ -97,11 +97,16 @@ func (d *demo) handIn(ctx context.Context, v version) error {
 	return d.awaitArtifact(ctx, v, applied)
 }
 
-// refuseUnapproved has the author try to approve, and the operator to release.
+// refuseUnapproved has those who may not approve try it, and the operator release.
 func (d *demo) refuseUnapproved(ctx context.Context) error {
 	v := d.versions.get(shop100)
-	if err := d.refuseAuthor(ctx, v); err != nil {
-		return err
+	for _, attempt := range []struct{ who, because string }{
+		{v.author, v.author + " may not decide in role quality"},
+		{installer, "holds every right through a wildcard"},
+	} {
+		if err := d.refuse(ctx, v, attempt.who, attempt.because); err != nil {
+			return err
+		}
 	}
 	if err := d.act(ctx, olu, "apply", "--server-side", "-k", samples+"/rollouts"); err != nil {
 		return err
@@ -120,23 +125,23 @@ func (d *demo) refuseUnapproved(ctx context.Context) error {
 	return d.observe(ctx, "1.0.0 without approval", asked{appID: v.program.appID}, 0)
 }
 
-// refuseAuthor has the author decide the Review of her own version.
-func (d *demo) refuseAuthor(ctx context.Context, v version) error {
+// refuse has somebody decide a Review who may not.
+func (d *demo) refuse(ctx context.Context, v version, who, because string) error {
 	review, err := d.pendingReview(ctx, v, "quality")
 	if err != nil {
 		return err
 	}
-	err = d.act(ctx, v.author, "patch", "mprev", review.Name, "-n", v.program.namespace, "--type=merge", "-p", approval)
+	err = d.act(ctx, who, "patch", "mprev", review.Name, "-n", v.program.namespace, "--type=merge", "-p", approval)
 	if errors.Is(err, context.Canceled) || err == nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err == nil {
-		d.checks.that(false, "the author could approve her own version")
+		d.checks.that(false, "%s could approve the version", who)
 		return nil
 	}
 	_, message, _ := strings.Cut(err.Error(), "denied request: ")
 	d.out.say("refused: %s", message)
-	d.checks.that(containsAll(err.Error(), v.author+" may not decide in role quality"), "the author's approval was refused with other words: %v", err)
+	d.checks.that(containsAll(err.Error(), because), "the approval of %s was refused with other words: %v", who, err)
 	return nil
 }
 

@@ -22,6 +22,8 @@ import (
 
 // Who acts, as config/samples/platform names them.
 const (
+	installer = "installer" // installs everything, with every right
+
 	dana  = "dana"  // develops in shop-team
 	tariq = "tariq" // develops in transit-team
 	rosa  = "rosa"  // reviews quality
@@ -43,7 +45,7 @@ const samples = "config/samples"
 // applyPlatform applies what administrators give: namespaces, rights, host app
 // and policy; and issues the certificates of the people that it names.
 func (s *stack) applyPlatform(ctx context.Context) (string, error) {
-	s.people = map[string]string{}
+	s.people = map[string]string{installer: s.kubeconfig}
 	for _, name := range []string{dana, tariq, rosa, piet, olu} {
 		s.people[name] = s.path("people", name+".kubeconfig")
 		if err := os.MkdirAll(s.path("people"), 0o700); err != nil {
