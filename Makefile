@@ -38,7 +38,7 @@ build: ## Build the manager and the manifest service into bin/.
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/manifest-service
 
 .PHONY: generate
-generate: ## Write what is generated: deep copies, CRDs, RBAC, samples.
+generate: ## Write what is generated: deep copies, CRDs, the API reference, RBAC, samples.
 	@bash hack/generate.sh
 
 .PHONY: test
@@ -47,13 +47,16 @@ test: controlplane registries ## Run all tests, on a real control plane and real
 	cd sdk/go && go test $(ARGS) ./...
 
 .PHONY: bench
-bench: ## Run the benchmarks.
-	go test -run '^$$' -bench . -benchmem ./...
-	cd sdk/go && go test -run '^$$' -bench . -benchmem ./...
+bench: controlplane registries ## Run the benchmarks, and render what they measured into README.md.
+	@mkdir -p docs/bench
+	@{ go test -p 1 -timeout 30m -run '^$$' -bench . ./... && cd sdk/go && go test -run '^$$' -bench . -benchmem ./...; } | \
+	  grep -vE '^(ok|PASS|\?) ?' | tee $(CURDIR)/docs/bench/transcript.txt
+	@go run ./hack/readme
 
 .PHONY: lint
-lint: $(BIN)/golangci-lint ## Run the linters.
+lint: $(BIN)/golangci-lint ## Run the linters, on api/ with the conventions of Kubernetes APIs.
 	@for module in . sdk/go hack/tools; do echo "lint $$module"; (cd $$module && $(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
+	@echo "lint api" && $(BIN)/golangci-lint run --config .golangci-api.yml ./api/...
 
 .PHONY: verify
 verify: $(BIN)/golangci-lint ## Check formatting, vet, generated files, modules, shell scripts and lint.
@@ -95,5 +98,6 @@ $(BIN)/registry: $(TOOLS_MODULE)
 $(BIN)/referrers: $(TOOLS_MODULE) hack/tools/referrers/main.go
 	$(build-tool) ./referrers
 
+# golangci-lint with kube-api-linter in it.
 $(BIN)/golangci-lint: $(TOOLS_MODULE)
-	$(build-tool) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	$(build-tool) sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter

@@ -6,6 +6,9 @@ cd "$(dirname "$0")/.."
 if [ -d api ]; then
   go tool controller-gen object paths=./api/...
   go tool controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
+  go run ./hack/crds
+  go tool -modfile=hack/tools/go.mod crd-ref-docs --log-level=ERROR --source-path=./api/v1alpha1 \
+    --config=hack/apidocs/config.yaml --templates-dir=hack/apidocs/templates --renderer=markdown --output-path=docs/api.md
 fi
 if [ -d internal/controller ]; then
   go tool controller-gen rbac:roleName=miniprogram-manager paths=./internal/controller/... output:rbac:dir=config/rbac

@@ -14,6 +14,7 @@ const (
 
 // HostApp is an app that runs mini programs: its platforms, what its container
 // grants, which developer groups it takes programs from, and what it blocks.
+// It belongs to the platform's administrators.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -26,56 +27,67 @@ const (
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type HostApp struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of a Kubernetes object.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	// spec is what the administrators say.
 	// +required
-	Spec HostAppSpec `json:"spec"`
+	Spec HostAppSpec `json:"spec,omitzero"`
 	// status is what the controller observed.
 	// +kubebuilder:default={"observedGeneration":-1}
 	// +optional
-	Status HostAppStatus `json:"status,omitempty"`
+	Status HostAppStatus `json:"status"`
 }
 
-// HostAppSpec is what an app that runs mini programs can do and takes.
+// HostAppSpec is what an app that runs mini programs can do and takes. All of
+// it may change.
 type HostAppSpec struct {
-	// displayName for people.
+	// displayName is the app's name for people.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	// +required
-	DisplayName string `json:"displayName"`
-	// platforms on which the app exists.
+	DisplayName string `json:"displayName,omitempty"`
+	// platforms on which the app exists. Unset: not said.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=10
 	// +listType=map
 	// +listMapKey=os
 	// +optional
 	Platforms []HostPlatform `json:"platforms,omitempty"`
 	// capabilities are the permissions that its container can grant. Unset: all.
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=200
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=128
 	// +listType=set
 	// +optional
 	Capabilities []string `json:"capabilities,omitempty"`
-	// namespaceSelector selects the developer groups whose programs it may be sent. Unset: all.
+	// namespaceSelector selects the developer groups whose programs it may be
+	// sent, by the labels of their namespaces. Unset: all.
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
-	// dialects in which the manifest service answers. Signed lets the host app check and decide by itself; Resolve and
-	// Dimina make it trust the service and are opt-in. Unset: Signed.
+	// dialects in which the manifest service answers. Signed lets the host app
+	// check and decide by itself; Resolve and Dimina make it trust the service and
+	// are opt-in. Unset: Signed.
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	// +kubebuilder:validation:items:Enum=Signed;Resolve;Dimina
 	// +listType=set
 	// +optional
 	Dialects []string `json:"dialects,omitempty"`
-	// poll hints for the host app.
+	// poll tells the host app how often to ask. Unset: every 1800 seconds, and
+	// every 300 while a rollout is under way.
 	// +optional
 	Poll *PollHints `json:"poll,omitempty"`
-	// blocks win over every rollout: what they name is not served to this host app.
+	// blocks win over every rollout: what they name is not served to this host
+	// app. Unset: nothing is blocked.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=200
 	// +listType=atomic
 	// +optional
 	Blocks []Block `json:"blocks,omitempty"`
-	// availability is Disabled when nothing at all may be served to it.
+	// availability is Active, or Disabled when nothing at all may be served to it.
+	// Unset: Active.
 	// +kubebuilder:validation:Enum=Active;Disabled
 	// +kubebuilder:default=Active
 	// +optional
@@ -88,86 +100,114 @@ type HostPlatform struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +required
-	OS string `json:"os"`
-	// bundleID of the app there.
+	OS string `json:"os,omitempty"`
+	// bundleID is the app's identity there, such as com.example.wallet. Unset: not
+	// said.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	BundleID string `json:"bundleID,omitempty"`
 }
 
 // PollHints tell a host app how often to ask.
+// +kubebuilder:validation:MinProperties=0
 type PollHints struct {
-	// intervalSeconds at rest. Unset: 1800.
+	// intervalSeconds is the time between two questions at rest, in seconds.
+	// Unset: 1800.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400
 	// +optional
-	IntervalSeconds *int32 `json:"intervalSeconds,omitempty"`
-	// minSeconds while a rollout is under way. Unset: 300.
+	IntervalSeconds int32 `json:"intervalSeconds,omitempty"`
+	// minSeconds is the time between two questions while a rollout is under way,
+	// in seconds. Unset: 300.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400
 	// +optional
-	MinSeconds *int32 `json:"minSeconds,omitempty"`
+	MinSeconds int32 `json:"minSeconds,omitempty"`
 }
 
 // Block is something that a host app must not be sent.
 // +kubebuilder:validation:XValidation:rule="has(self.appID) != has(self.digest)",message="a block needs exactly one of appID and digest"
 type Block struct {
-	// appID of a mini program.
+	// appID blocks a mini program with all its versions. Unset: the block names a
+	// digest.
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	AppID string `json:"appID,omitempty"`
-	// digest of one artifact.
+	// digest blocks one artifact, as status.artifact.digest of its version shows
+	// it. Unset: the block names an appID.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=71
 	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
 	// +optional
 	Digest string `json:"digest,omitempty"`
-	// reason, for people.
+	// reason of the block, for people.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +required
-	Reason string `json:"reason"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // HostAppStatus is what the controller observed of a host app.
+// +kubebuilder:validation:MinProperties=0
 type HostAppStatus struct {
-	// observedGeneration is the generation that the conditions speak of; -1 before the first pass.
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions: Ready, Reconciling, Stalled.
+	// conditions are Ready, and Reconciling and Stalled while they are true.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// miniPrograms is how many mini programs name it and may.
+	// observedGeneration is the metadata.generation that the status speaks of; -1
+	// before the first look.
+	// +kubebuilder:validation:Minimum=-1
+	// +kubebuilder:validation:Maximum=9007199254740991
 	// +optional
-	MiniPrograms int32 `json:"miniPrograms,omitempty"`
-	// keys that sign what it is sent.
+	ObservedGeneration int64 `json:"observedGeneration"`
+	// miniPrograms is the number of mini programs that name the host app and may
+	// be sent to it.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
+	// +optional
+	MiniPrograms int32 `json:"miniPrograms"`
+	// keys that sign what it is sent. Host apps pin them.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=8
 	// +listType=map
 	// +listMapKey=keyID
 	// +optional
 	Keys []SigningKey `json:"keys,omitempty"`
-	// url below which the manifest service answers it.
+	// url is the address below which the manifest service answers it. Unset: not
+	// known yet.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
 	// +optional
 	URL string `json:"url,omitempty"`
 }
 
 // SigningKey is a public key that host apps pin.
 type SigningKey struct {
-	// keyID is the SHA-256 of the key's SubjectPublicKeyInfo, in hexadecimal digits.
+	// keyID is the SHA-256 of the key's SubjectPublicKeyInfo, in hexadecimal
+	// digits.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
 	// +required
-	KeyID string `json:"keyID"`
-	// algorithm of the signatures.
+	KeyID string `json:"keyID,omitempty"`
+	// algorithm of the signatures, such as ECDSA-P256-SHA256.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
 	// +required
-	Algorithm string `json:"algorithm"`
-	// publicKey as PEM.
+	Algorithm string `json:"algorithm,omitempty"`
+	// publicKey is the key as PEM.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
 	// +required
-	PublicKey string `json:"publicKey"`
-	// state is Active.
+	PublicKey string `json:"publicKey,omitempty"`
+	// state is Active: the key signs now.
 	// +kubebuilder:validation:Enum=Active
 	// +required
-	State string `json:"state"`
+	State string `json:"state,omitempty"`
 }
 
 // HostAppList is a list of HostApps.

@@ -10,7 +10,8 @@ const (
 )
 
 // MiniProgram is one mini program: its identity, owners, and what it declares
-// about permissions, domains and privacy.
+// about permissions, domains and privacy. Its versions are
+// MiniProgramVersions; a Rollout hands one to host apps.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -23,56 +24,66 @@ const (
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type MiniProgram struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of a Kubernetes object.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	// spec is what the developer group says.
 	// +required
-	Spec MiniProgramSpec `json:"spec"`
+	Spec MiniProgramSpec `json:"spec,omitzero"`
 	// status is what the controller observed.
 	// +kubebuilder:default={"observedGeneration":-1}
 	// +optional
-	Status MiniProgramStatus `json:"status,omitempty"`
+	Status MiniProgramStatus `json:"status"`
 }
 
-// MiniProgramSpec is the identity and declaration of a mini program.
+// MiniProgramSpec is the identity and declaration of a mini program. What does
+// not say otherwise may change; permissions, domains and privacy then hold for
+// the versions packaged after that.
 // +kubebuilder:validation:XValidation:rule="self.appID == oldSelf.appID",message="spec.appID may not change: host apps ask by it; create another MiniProgram instead"
 // +kubebuilder:validation:XValidation:rule="has(self.kind) == has(oldSelf.kind) && (!has(self.kind) || self.kind == oldSelf.kind)",message="spec.kind may not change; create another MiniProgram instead"
 type MiniProgramSpec struct {
-	// appID is the name by which host apps ask for the mini program, unique in the installation. May not change.
+	// appID is the name by which host apps ask for the mini program, unique in the
+	// installation. May not change.
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$`
 	// +required
-	AppID string `json:"appID"`
-	// kind of program. May not change.
+	AppID string `json:"appID,omitempty"`
+	// kind of program. Unset: MiniProgram. May not change.
 	// +kubebuilder:validation:Enum=MiniProgram;MiniGame;WebApp
 	// +kubebuilder:default=MiniProgram
 	// +optional
 	Kind string `json:"kind,omitempty"`
-	// displayName that users see.
+	// displayName is the name that users see.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	// +required
-	DisplayName string `json:"displayName"`
-	// description that users see.
+	DisplayName string `json:"displayName,omitempty"`
+	// description that users see. Unset: none.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	Description string `json:"description,omitempty"`
-	// categories under which host apps list it.
+	// categories under which host apps list it. Unset: none.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=64
 	// +listType=set
 	// +optional
 	Categories []string `json:"categories,omitempty"`
-	// owners are people or teams to ask; they carry no rights.
+	// owners are people or teams to ask; they carry no rights. Unset: nobody is
+	// named.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=20
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=256
 	// +listType=set
 	// +optional
 	Owners []string `json:"owners,omitempty"`
-	// locales carry names and descriptions in other languages.
+	// locales carry names and descriptions in other languages. Unset: displayName
+	// and description serve for all.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=50
 	// +listType=map
 	// +listMapKey=lang
@@ -85,25 +96,32 @@ type MiniProgramSpec struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	// +listType=set
 	// +required
-	HostApps []string `json:"hostApps"`
-	// permissions that it may ask the host app for. Copied into a version when that is packaged.
+	HostApps []string `json:"hostApps,omitempty"`
+	// permissions that it may ask the host app for. Unset: none. Copied into a
+	// version when that is packaged.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=50
 	// +listType=map
 	// +listMapKey=name
 	// +optional
 	Permissions []Permission `json:"permissions,omitempty"`
-	// domains that it may reach. Copied into a version when that is packaged.
+	// domains that it may reach. Unset: none. Copied into a version when that is
+	// packaged.
 	// +optional
 	Domains *Domains `json:"domains,omitempty"`
-	// privacy facts. Copied into a version when that is packaged.
+	// privacy facts. Unset: nothing is said. Copied into a version when that is
+	// packaged.
 	// +optional
 	Privacy *Privacy `json:"privacy,omitempty"`
 	// minimumVersion is the lowest version that host apps still open. Unset: any.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$`
 	// +optional
 	MinimumVersion string `json:"minimumVersion,omitempty"`
-	// availability is Listed for everybody, Hidden for who asks by app ID, Suspended for nobody.
+	// availability is Listed for everybody, Hidden for who asks by app ID,
+	// Suspended for nobody. Going into Suspended and out of it needs verb suspend
+	// on miniprograms. Unset: Listed.
 	// +kubebuilder:validation:Enum=Listed;Hidden;Suspended
 	// +kubebuilder:default=Listed
 	// +optional
@@ -113,83 +131,120 @@ type MiniProgramSpec struct {
 // LocalizedText is a name and a description in one language.
 type LocalizedText struct {
 	// lang is a BCP 47 language tag, such as "zh-CN".
+	// +kubebuilder:validation:MinLength=2
 	// +kubebuilder:validation:MaxLength=35
 	// +kubebuilder:validation:Pattern=`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$`
 	// +required
-	Lang string `json:"lang"`
-	// displayName in that language.
+	Lang string `json:"lang,omitempty"`
+	// displayName is the name in that language.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	// +required
-	DisplayName string `json:"displayName"`
-	// description in that language.
+	DisplayName string `json:"displayName,omitempty"`
+	// description in that language. Unset: none.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	Description string `json:"description,omitempty"`
 }
 
 // MiniProgramStatus is what the controller observed of a MiniProgram.
+// +kubebuilder:validation:MinProperties=0
 type MiniProgramStatus struct {
-	// observedGeneration is the generation that the conditions speak of; -1 before the first pass.
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions: Ready, Reconciling, Stalled.
+	// conditions are Ready, and Reconciling and Stalled while they are true.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// releases tell what is served where.
+	// observedGeneration is the metadata.generation that the status speaks of; -1
+	// before the first look.
+	// +kubebuilder:validation:Minimum=-1
+	// +kubebuilder:validation:Maximum=9007199254740991
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration"`
+	// releases tell which version everybody gets in which host app; the first 200.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=200
 	// +listType=atomic
 	// +optional
 	Releases []Release `json:"releases,omitempty"`
-	// rejections are vetoes that stay, also when the Review is deleted.
+	// rejections are vetoes that stay, also when the Review is deleted; the first
+	// 200.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=200
 	// +listType=atomic
 	// +optional
 	Rejections []Rejection `json:"rejections,omitempty"`
-	// latestVersion is the highest version that is Ready.
+	// latestVersion is the highest version that is Ready. Unset: none is.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	LatestVersion string `json:"latestVersion,omitempty"`
+	// lastAction answers the action transfer. The actions suspend and resume are not answered: they
+	// hold for as long as the annotation is there.
+	// +optional
+	LastAction *ActionAnswer `json:"lastAction,omitempty"`
 }
 
 // Release is one version served to one host app.
 type Release struct {
-	// hostApp that it is served to.
+	// hostApp is the name of the HostApp that it is served to.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
 	// +required
-	HostApp string `json:"hostApp"`
+	HostApp string `json:"hostApp,omitempty"`
 	// channel on which it is served.
+	// +kubebuilder:validation:Enum=release;trial
 	// +required
-	Channel string `json:"channel"`
-	// version that everybody gets there.
+	Channel string `json:"channel,omitempty"`
+	// version that everybody gets there who is not in the share of another.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
 	// +required
-	Version string `json:"version"`
+	Version string `json:"version,omitempty"`
 	// digest of its artifact.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=71
 	// +required
-	Digest string `json:"digest"`
-	// rollout that serves it.
+	Digest string `json:"digest,omitempty"`
+	// rollout is the name of the Rollout that serves it.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
 	// +required
-	Rollout string `json:"rollout"`
+	Rollout string `json:"rollout,omitempty"`
 }
 
-// Rejection is a reviewer's veto of a digest.
+// Rejection is a veto of one digest: it stays until a later Review supersedes
+// it.
 type Rejection struct {
 	// digest that was rejected.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=71
 	// +required
-	Digest string `json:"digest"`
-	// role in which it was rejected.
+	Digest string `json:"digest,omitempty"`
+	// role in which it was.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
 	// +required
-	Role string `json:"role"`
-	// hostApp that the veto is for; unset for all.
+	Role string `json:"role,omitempty"`
+	// hostApp is the HostApp that it was rejected for. Unset: for all.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	HostApp string `json:"hostApp,omitempty"`
 	// reviewer who rejected it.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
 	// +required
-	Reviewer string `json:"reviewer"`
-	// review that holds the comment.
+	Reviewer string `json:"reviewer,omitempty"`
+	// review is the name of the Review that holds the comment.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	Review string `json:"review,omitempty"`
-	// time of the rejection.
+	// time at which the controller first saw the rejection.
 	// +required
 	Time metav1.Time `json:"time"`
 }

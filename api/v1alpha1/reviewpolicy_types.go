@@ -2,7 +2,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Values of ReviewPolicy spec.enforcement, of selfApproval and author, and the role that asks for nobody.
+// Values of ReviewPolicy spec.enforcement, of selfApproval and author, and the
+// role that asks for nobody.
 const (
 	Enforce = "Enforce"
 	Warn    = "Warn"
@@ -31,45 +32,54 @@ const (
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ReviewPolicy struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of a Kubernetes object.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	// spec is what the policy asks for.
 	// +required
-	Spec ReviewPolicySpec `json:"spec"`
+	Spec ReviewPolicySpec `json:"spec,omitzero"`
 	// status is what the controller observed.
 	// +kubebuilder:default={"observedGeneration":-1}
 	// +optional
-	Status ReviewPolicyStatus `json:"status,omitempty"`
+	Status ReviewPolicyStatus `json:"status"`
 }
 
-// ReviewPolicySpec is what a policy asks for. All policies that cover a version apply together.
+// ReviewPolicySpec is what a policy asks for. All policies that cover a
+// version apply together. All of it may change; what is stable already is not
+// judged anew.
+// +kubebuilder:validation:MinProperties=1
 type ReviewPolicySpec struct {
-	// namespaceSelector selects developer groups by the labels of their namespaces. Unset: all.
+	// namespaceSelector selects developer groups by the labels of their
+	// namespaces. Unset: all.
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
-	// miniProgramSelector selects mini programs by labels whose keys begin with policy.miniprogram.dev/;
-	// changing those takes verb classify. Unset: all.
+	// miniProgramSelector selects mini programs by labels whose keys begin with
+	// policy.miniprogram.dev/; changing those takes verb classify. Unset: all.
 	// +optional
 	MiniProgramSelector *metav1.LabelSelector `json:"miniProgramSelector,omitempty"`
 	// hostApps to which the policy applies. Unset: all.
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=50
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
 	// +listType=set
 	// +optional
 	HostApps []string `json:"hostApps,omitempty"`
-	// enforcement is Enforce when findings and missing approvals hold a release back; Warn shows findings, Audit only counts them.
+	// enforcement is Enforce when findings and missing approvals hold a release
+	// back; Warn shows findings, Audit only counts them. Unset: Enforce.
 	// +kubebuilder:validation:Enum=Enforce;Warn;Audit
 	// +kubebuilder:default=Enforce
 	// +optional
 	Enforcement string `json:"enforcement,omitempty"`
-	// quality rules.
+	// quality rules about the bundle. Unset: none.
 	// +optional
 	Quality *QualityRules `json:"quality,omitempty"`
-	// privacy rules.
+	// privacy rules about what is declared. Unset: none.
 	// +optional
 	Privacy *PrivacyRules `json:"privacy,omitempty"`
-	// approvals that a version needs.
+	// approvals that a version needs, by role. Unset: this policy asks for none;
+	// where no policy does, nothing is approved.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=10
 	// +listType=map
 	// +listMapKey=role
@@ -78,38 +88,44 @@ type ReviewPolicySpec struct {
 }
 
 // QualityRules bound what a bundle may be.
+// +kubebuilder:validation:MinProperties=0
 type QualityRules struct {
-	// maxBundleBytes is the largest archive. Unset: as the manager's flag.
+	// maxBundleBytes is the size of the largest archive, in bytes. Unset: as the
+	// manager's flag.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1073741824
 	// +optional
-	MaxBundleBytes *int64 `json:"maxBundleBytes,omitempty"`
-	// maxFiles is the largest number of files.
+	MaxBundleBytes int64 `json:"maxBundleBytes,omitempty"`
+	// maxFiles is the largest number of files. Unset: as the manager's flag.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000
 	// +optional
-	MaxFiles *int32 `json:"maxFiles,omitempty"`
-	// maxPages is the largest number of pages.
+	MaxFiles int32 `json:"maxFiles,omitempty"`
+	// maxPages is the largest number of pages. Unset: any.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	// +optional
-	MaxPages *int32 `json:"maxPages,omitempty"`
+	MaxPages int32 `json:"maxPages,omitempty"`
 }
 
 // PrivacyRules bound what a mini program may ask for.
+// +kubebuilder:validation:MinProperties=0
 type PrivacyRules struct {
 	// allowedPermissions is all that may be declared. Unset: anything.
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=128
 	// +listType=set
 	// +optional
 	AllowedPermissions []string `json:"allowedPermissions,omitempty"`
-	// permissionReason is Required when every declared permission needs a reason. Unset means Optional.
+	// permissionReason is Required when every declared permission needs a reason.
+	// Unset means Optional.
 	// +kubebuilder:validation:Enum=Required;Optional
 	// +optional
 	PermissionReason string `json:"permissionReason,omitempty"`
-	// privacyPolicy is Required when a policy URL must be declared. Unset means Optional.
+	// privacyPolicy is Required when a policy URL must be declared. Unset means
+	// Optional.
 	// +kubebuilder:validation:Enum=Required;Optional
 	// +optional
 	PrivacyPolicy string `json:"privacyPolicy,omitempty"`
@@ -117,62 +133,83 @@ type PrivacyRules struct {
 
 // ApprovalRule asks for the approval of a number of people in a role.
 type ApprovalRule struct {
-	// role of the reviewers, such as quality or privacy; "none" says that this policy asks for nobody.
+	// role of the reviewers, such as quality or privacy; "none" says that this
+	// policy asks for nobody.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[a-z]([a-z0-9-]*[a-z0-9])?$`
 	// +required
-	Role string `json:"role"`
+	Role string `json:"role,omitempty"`
 	// count of distinct people. Unset: 1.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10
 	// +optional
-	Count *int32 `json:"count,omitempty"`
-	// hostApps for each of which the approval is asked separately. Unset: one approval for all.
+	Count int32 `json:"count,omitempty"`
+	// hostApps for each of which the approval is asked separately. Unset: one
+	// approval for all.
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=50
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
 	// +listType=set
 	// +optional
 	HostApps []string `json:"hostApps,omitempty"`
-	// selfApproval is Allowed when the version's author may be the reviewer. Unset means Forbidden.
+	// selfApproval is Allowed when the version's author may be the reviewer. Unset
+	// means Forbidden.
 	// +kubebuilder:validation:Enum=Forbidden;Allowed
 	// +optional
 	SelfApproval string `json:"selfApproval,omitempty"`
-	// author is Proven when the approval counts only for versions whose author admission has checked
-	// (status.author.standing), not merely declared by an account that may name others. Unset means Any.
+	// author is Proven when the approval counts only for versions whose author
+	// admission has checked (status.author.standing), not merely declared by an
+	// account that may name others. Unset means Any.
 	// +kubebuilder:validation:Enum=Any;Proven
 	// +optional
 	Author string `json:"author,omitempty"`
-	// validSeconds after the decision in which it counts. Unset: without end.
+	// validSeconds is how long a decision counts, in seconds. Unset: without end.
 	// +kubebuilder:validation:Minimum=60
 	// +kubebuilder:validation:Maximum=315360000
 	// +optional
-	ValidSeconds *int64 `json:"validSeconds,omitempty"`
+	ValidSeconds int64 `json:"validSeconds,omitempty"`
 }
 
 // ReviewPolicyStatus is what the controller observed of a policy.
+// +kubebuilder:validation:MinProperties=0
 type ReviewPolicyStatus struct {
-	// observedGeneration is the generation that the conditions speak of; -1 before the first pass.
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions: Ready, ApprovalPolicyEnforced, Reconciling, Stalled.
+	// conditions are Ready and ApprovalPolicyEnforced, and Reconciling and Stalled
+	// while they are true.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// versions counts those that the policy covers.
+	// observedGeneration is the metadata.generation that the status speaks of; -1
+	// before the first look.
+	// +kubebuilder:validation:Minimum=-1
+	// +kubebuilder:validation:Maximum=9007199254740991
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration"`
+	// versions counts those that the policy covers. Unset: not counted yet.
 	// +optional
 	Versions *PolicyVersions `json:"versions,omitempty"`
 }
 
 // PolicyVersions counts versions.
 type PolicyVersions struct {
-	// covered by the policy.
+	// covered is how many the policy covers.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
+	// +required
 	Covered int32 `json:"covered"`
-	// passed its content rules.
+	// passed is how many of them passed its content rules.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
+	// +required
 	Passed int32 `json:"passed"`
-	// failed its content rules.
+	// failed is how many of them did not.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
+	// +required
 	Failed int32 `json:"failed"`
 }
 

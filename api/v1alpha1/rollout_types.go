@@ -5,7 +5,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// Values of Rollout spec.channel, spec.state, pause.onTimeout, bucketing and deletionPolicy.
+// Values of Rollout spec.channel, spec.state, pause.onTimeout, bucketing and
+// deletionPolicy.
 const (
 	ChannelRelease = "release"
 
@@ -24,8 +25,11 @@ const (
 )
 
 // Rollout says which version the host apps hand to which share of users. It is
-// long-lived: one for a mini program, channel and set of host apps; Git changes
-// versionRef.
+// long-lived: one for a mini program, channel and set of host apps; Git
+// changes versionRef. What must happen now is an annotation:
+// miniprogram.dev/action with promote, promote-full, abort, retry, pause,
+// resume or rollback, as status.summary shows it, and
+// miniprogram.dev/action-by with your user name.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -40,67 +44,78 @@ const (
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type Rollout struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of a Kubernetes object.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	// spec is the plan.
 	// +required
-	Spec RolloutSpec `json:"spec"`
+	Spec RolloutSpec `json:"spec,omitzero"`
 	// status is what was decided and published.
 	// +kubebuilder:default={"observedGeneration":-1}
 	// +optional
-	Status RolloutStatus `json:"status,omitempty"`
+	Status RolloutStatus `json:"status"`
 }
 
-// RolloutSpec is the plan of a rollout.
+// RolloutSpec is the plan of a rollout. What does not say otherwise may
+// change, also while a target is under way.
 // +kubebuilder:validation:XValidation:rule="self.miniProgramRef == oldSelf.miniProgramRef",message="spec.miniProgramRef may not change; create another Rollout instead"
 // +kubebuilder:validation:XValidation:rule="has(self.channel) == has(oldSelf.channel) && (!has(self.channel) || self.channel == oldSelf.channel)",message="spec.channel may not change; create another Rollout instead"
 // +kubebuilder:validation:XValidation:rule="!has(self.steps) || size(self.steps) == 0 || has(self.steps[0].setPercent)",message="spec.steps: the first step must be a setPercent"
 type RolloutSpec struct {
 	// miniProgramRef names the MiniProgram, in the same namespace. May not change.
 	// +required
-	MiniProgramRef MiniProgramReference `json:"miniProgramRef"`
-	// channel that host apps ask for. May not change.
+	MiniProgramRef MiniProgramReference `json:"miniProgramRef,omitzero"`
+	// channel that host apps ask for. Unset: release. May not change.
 	// +kubebuilder:validation:Enum=release
 	// +kubebuilder:default=release
 	// +optional
 	Channel string `json:"channel,omitempty"`
-	// hostApps that the rollout serves. Unset: all of the mini program's that no other Rollout names.
+	// hostApps that the rollout serves. Unset or empty: all of the mini program's
+	// that no other Rollout names.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=50
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
 	// +listType=set
 	// +optional
 	HostApps []string `json:"hostApps,omitempty"`
-	// versionRef names the MiniProgramVersion to roll out: a new one follows the steps, one that was
-	// completed before the present stable is a rollback and goes out at once.
+	// versionRef names the MiniProgramVersion to roll out: a new one follows the
+	// steps, one that was completed before the present stable is a rollback and
+	// goes out at once.
 	// +required
-	VersionRef VersionReference `json:"versionRef"`
-	// state is Paused when the share must not grow. Abort, withdrawal and suspension work all the same.
+	VersionRef VersionReference `json:"versionRef,omitzero"`
+	// state is Paused when the share must not grow. Abort, withdrawal and
+	// suspension work all the same. Unset: Running.
 	// +kubebuilder:validation:Enum=Running;Paused
 	// +kubebuilder:default=Running
 	// +optional
 	State string `json:"state,omitempty"`
-	// steps that the share takes; after the last the target becomes stable for everybody. Unset: at once.
+	// steps that the share takes; after the last the target becomes stable for
+	// everybody. Unset or empty: at once.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=20
 	// +kubebuilder:validation:XValidation:rule="self.map(s, has(s.setPercent), type(s.setPercent) == int ? double(s.setPercent) : double(s.setPercent.replace('%', ''))).isSorted()",message="spec.steps: setPercent may not fall from one step to a later one"
 	// +listType=atomic
 	// +optional
 	Steps []RolloutStep `json:"steps,omitempty"`
-	// bucketing says by which key users fall into the share.
+	// bucketing says by which key users fall into the share. Unset: by user, drawn
+	// anew for each version. A change holds from the next target on.
 	// +optional
 	Bucketing *Bucketing `json:"bucketing,omitempty"`
-	// deletionPolicy says what host apps get after the Rollout is deleted: Retain keeps stable, Remove takes the mini program back.
+	// deletionPolicy says what host apps get after the Rollout is deleted: Retain
+	// keeps stable, Remove takes the mini program back. Unset: Retain.
 	// +kubebuilder:validation:Enum=Retain;Remove
 	// +kubebuilder:default=Retain
 	// +optional
 	DeletionPolicy string `json:"deletionPolicy,omitempty"`
-	// history is how many ended attempts status keeps.
+	// history is how many ended attempts status keeps. Unset: 10.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=50
 	// +kubebuilder:default=10
 	// +optional
-	History *int32 `json:"history,omitempty"`
-	// rollbackHistory is how many earlier stable versions can be rolled back to.
+	History int32 `json:"history,omitempty"`
+	// rollbackHistory is how many earlier stable versions can be rolled back to;
+	// 0: none. Unset: 5.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=20
 	// +kubebuilder:default=5
@@ -109,18 +124,21 @@ type RolloutSpec struct {
 }
 
 // RolloutStep is exactly one thing to do.
-// +kubebuilder:validation:XValidation:rule="(has(self.setPercent) ? 1 : 0) + (has(self.pause) ? 1 : 0) + (has(self.approval) ? 1 : 0) == 1",message="a step needs exactly one of setPercent, pause and approval"
+// +kubebuilder:validation:ExactlyOneOf=setPercent;pause;approval
 type RolloutStep struct {
-	// setPercent is the share of users that get the target: a whole number, or a string such as "0.25%" with at most two decimals.
+	// setPercent is the share of users that get the target: a whole number from 0
+	// to 100, or a string such as "0.25%" with at most two decimals. Unset in a
+	// step of another kind.
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=7
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? (self >= 0 && self <= 100) : (self.matches('^([0-9]{1,2}([.][0-9]{1,2})?|100([.]0{1,2})?)%$'))",message="setPercent must be a whole number from 0 to 100, or a string such as \"0.25%\" with at most two decimals"
 	// +optional
 	SetPercent *intstr.IntOrString `json:"setPercent,omitempty"`
-	// pause before the next step.
+	// pause before the next step. Unset in a step of another kind.
 	// +optional
 	Pause *PauseStep `json:"pause,omitempty"`
 	// approval of a person before the next step. Promoting does not replace it.
+	// Unset in a step of another kind.
 	// +optional
 	Approval *ApprovalStep `json:"approval,omitempty"`
 }
@@ -133,10 +151,12 @@ type ApprovalStep struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[a-z]([a-z0-9-]*[a-z0-9])?$`
 	// +required
-	Role string `json:"role"`
+	Role string `json:"role,omitempty"`
 }
 
-// PauseStep waits for a time, or for a person.
+// PauseStep waits for a time, or for a person. Empty, it waits for a person
+// without limit.
+// +kubebuilder:validation:MinProperties=0
 // +kubebuilder:validation:XValidation:rule="!(has(self.seconds) && has(self.timeoutSeconds))",message="a pause has seconds or timeoutSeconds, not both"
 // +kubebuilder:validation:XValidation:rule="has(self.onTimeout) == has(self.timeoutSeconds)",message="pause.onTimeout and pause.timeoutSeconds go together"
 type PauseStep struct {
@@ -144,25 +164,30 @@ type PauseStep struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=31536000
 	// +optional
-	Seconds *int64 `json:"seconds,omitempty"`
-	// timeoutSeconds within which a person should promote. Unset: no limit.
+	Seconds int64 `json:"seconds,omitempty"`
+	// timeoutSeconds is how long a person has to promote, in seconds. Unset: no
+	// limit.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=31536000
 	// +optional
-	TimeoutSeconds *int64 `json:"timeoutSeconds,omitempty"`
-	// onTimeout says what happens when nobody did.
+	TimeoutSeconds int64 `json:"timeoutSeconds,omitempty"`
+	// onTimeout says what happens when nobody did: Abort takes the target back,
+	// Hold waits on, Continue goes on. Unset: timeoutSeconds is unset too.
 	// +kubebuilder:validation:Enum=Abort;Hold;Continue
 	// +optional
 	OnTimeout string `json:"onTimeout,omitempty"`
 }
 
-// Bucketing says by which key users fall into the share. It is fixed while a target is under way.
+// Bucketing says by which key users fall into the share. It is fixed while a
+// target is under way.
+// +kubebuilder:validation:MinProperties=0
 type Bucketing struct {
 	// by is the key: user or device. Unset means user.
 	// +kubebuilder:validation:Enum=user;device
 	// +optional
 	By string `json:"by,omitempty"`
-	// stickiness is Version when each version draws its own users, Program when the same users are always first. Unset means Version.
+	// stickiness is Version when each version draws its own users, Program when
+	// the same users are always first. Unset means Version.
 	// +kubebuilder:validation:Enum=Version;Program
 	// +optional
 	Stickiness string `json:"stickiness,omitempty"`

@@ -13,33 +13,43 @@ const (
 	ConditionVerified = "Verified"
 	// ConditionPolicyPassed: no enforcing ReviewPolicy has an objection.
 	ConditionPolicyPassed = "PolicyPassed"
-	// ConditionApproved: every required approval of the version's digest is there, for all host apps.
+	// ConditionApproved: every required approval of the version's digest is there,
+	// for all host apps.
 	ConditionApproved = "Approved"
 
-	// ConditionProgressing: the rollout moves from step to step (kstatus' meaning for rollouts).
+	// ConditionProgressing: the rollout moves from step to step (kstatus' meaning
+	// for rollouts).
 	ConditionProgressing = "Progressing"
 	// ConditionPaused: the rollout holds until somebody lets it go on.
 	ConditionPaused = "Paused"
-	// ConditionAborted: the target was taken back; it stays so until Git names another or somebody retries.
+	// ConditionAborted: the target was taken back; it stays so until Git names
+	// another or somebody retries.
 	ConditionAborted = "Aborted"
 
-	// ConditionApprovalPolicyEnforced: admission keeps everybody without the right from deciding a Review.
+	// ConditionApprovalPolicyEnforced: admission keeps everybody without the right
+	// from deciding a Review.
 	ConditionApprovalPolicyEnforced = "ApprovalPolicyEnforced"
 )
 
-// Names of annotations, labels and finalizers that users and controllers exchange.
+// Names of annotations, labels and finalizers that users and controllers
+// exchange.
 const (
-	// ActionAnnotation asks a Rollout (or a MiniProgramVersion) for an emergency action: "<verb>@<attempt>[/<step or version>]".
+	// ActionAnnotation asks a Rollout (or a MiniProgramVersion) for an emergency
+	// action: "<verb>@<attempt>[/<step or version>]".
 	ActionAnnotation = "miniprogram.dev/action"
-	// ActionByAnnotation names who set ActionAnnotation; admission compares it with the requesting user.
+	// ActionByAnnotation names who set ActionAnnotation; admission compares it
+	// with the requesting user.
 	ActionByAnnotation = "miniprogram.dev/action-by"
-	// SubmittedThroughAnnotation names who created a version, stamped by a MutatingAdmissionPolicy.
+	// SubmittedThroughAnnotation names who created a version, stamped by a
+	// MutatingAdmissionPolicy.
 	SubmittedThroughAnnotation = "miniprogram.dev/submitted-through"
 	// PublishedLabel marks every ConfigMap in the publication namespace ("true").
 	PublishedLabel = "miniprogram.dev/published"
-	// SourceLabel marks Secrets that the manager may read as a source's credentials ("true").
+	// SourceLabel marks Secrets that the manager may read as a source's
+	// credentials ("true").
 	SourceLabel = "miniprogram.dev/source"
-	// RolloutFinalizer keeps a Rollout until its published document is a tombstone.
+	// RolloutFinalizer keeps a Rollout until its published document is a
+	// tombstone.
 	RolloutFinalizer = "miniprogram.dev/published-document"
 )
 
@@ -49,7 +59,7 @@ type MiniProgramReference struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +required
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 }
 
 // VersionReference names a MiniProgramVersion in the same namespace.
@@ -58,7 +68,7 @@ type VersionReference struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +required
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 }
 
 // SecretReference names a Secret in the same namespace. It must carry the
@@ -68,49 +78,59 @@ type SecretReference struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +required
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 }
 
 // Permission is something that a mini program asks the host app for.
 type Permission struct {
-	// name of the permission, as the host app's container calls it, such as "location" or "scope.userLocation".
+	// name of the permission, as the host app's container calls it, such as
+	// "location" or "scope.userLocation".
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +required
-	Name string `json:"name"`
-	// reason in words that the user reads when asked.
+	Name string `json:"name,omitempty"`
+	// reason in words that the user reads when asked. Unset: none is given, which
+	// a ReviewPolicy may refuse.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// need is Required when the mini program cannot work without it. Unset means Required.
+	// need is Required when the mini program cannot work without it. Unset means
+	// Required.
 	// +kubebuilder:validation:Enum=Required;Optional
 	// +optional
 	Need string `json:"need,omitempty"`
 }
 
 // Domains are the origins that a mini program may reach, by the way it does.
+// +kubebuilder:validation:MinProperties=0
 type Domains struct {
-	// request lists https origins for ordinary requests.
+	// request lists https origins for ordinary requests. Unset: none.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=30
 	// +listType=set
 	// +optional
 	Request []HTTPSOrigin `json:"request,omitempty"`
-	// webView lists https origins that may be shown in a web view.
+	// webView lists https origins that may be shown in a web view. Unset: none.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=30
 	// +listType=set
 	// +optional
 	WebView []HTTPSOrigin `json:"webView,omitempty"`
-	// socket lists wss origins.
+	// socket lists wss origins. Unset: none.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=30
 	// +listType=set
 	// +optional
 	Socket []WSSOrigin `json:"socket,omitempty"`
-	// upload lists https origins that files are sent to.
+	// upload lists https origins that files are sent to. Unset: none.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=30
 	// +listType=set
 	// +optional
 	Upload []HTTPSOrigin `json:"upload,omitempty"`
-	// download lists https origins that files are loaded from.
+	// download lists https origins that files are loaded from. Unset: none.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=30
 	// +listType=set
 	// +optional
@@ -118,27 +138,35 @@ type Domains struct {
 }
 
 // HTTPSOrigin is an origin with scheme https: no path, no wildcard.
+// +kubebuilder:validation:MinLength=9
 // +kubebuilder:validation:MaxLength=261
 // +kubebuilder:validation:Pattern=`^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`
 type HTTPSOrigin string
 
 // WSSOrigin is an origin with scheme wss: no path, no wildcard.
+// +kubebuilder:validation:MinLength=7
 // +kubebuilder:validation:MaxLength=261
 // +kubebuilder:validation:Pattern=`^wss://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`
 type WSSOrigin string
 
 // Privacy tells users and reviewers which personal data are processed.
+// +kubebuilder:validation:MinProperties=0
 type Privacy struct {
-	// policyURL is where the privacy policy can be read.
+	// policyURL is the https address at which the privacy policy can be read.
+	// Unset: none, which a ReviewPolicy may refuse.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:Pattern=`^https://`
 	// +optional
 	PolicyURL string `json:"policyURL,omitempty"`
 	// contact of whoever answers questions about it: an email address or a URL.
+	// Unset: none.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Contact string `json:"contact,omitempty"`
-	// data lists what is processed.
+	// data lists what is processed. Unset: nothing is said.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=50
 	// +listType=map
 	// +listMapKey=name
@@ -152,12 +180,14 @@ type PersonalData struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +required
-	Name string `json:"name"`
-	// purpose for which it is processed.
+	Name string `json:"name,omitempty"`
+	// purpose for which it is processed. Unset: not said.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Purpose string `json:"purpose,omitempty"`
 	// retentionDays is how many days it is kept; 0 means that it is not stored.
+	// Unset: not said.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=36500
 	// +optional
@@ -166,30 +196,37 @@ type PersonalData struct {
 
 // Declaration is what a MiniProgram said of itself when a version was
 // packaged. Approving the version approves this.
+// +kubebuilder:validation:MinProperties=0
 type Declaration struct {
-	// permissions that the mini program may ask for.
+	// permissions that the mini program may ask for. Unset: none.
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=50
 	// +listType=map
 	// +listMapKey=name
 	// +optional
 	Permissions []Permission `json:"permissions,omitempty"`
-	// domains that it may reach.
+	// domains that it may reach. Unset: none.
 	// +optional
 	Domains *Domains `json:"domains,omitempty"`
-	// privacy facts.
+	// privacy facts. Unset: nothing is said.
 	// +optional
 	Privacy *Privacy `json:"privacy,omitempty"`
 }
 
 // Compatibility says where a version runs. What is unset fits everything.
+// +kubebuilder:validation:MinProperties=0
 type Compatibility struct {
-	// platforms that the version runs on, each with the host app versions that it fits. Unset: all.
+	// platforms that the version runs on, each with the host app versions that it
+	// fits. Unset: all.
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=10
 	// +listType=map
 	// +listMapKey=os
 	// +optional
 	Platforms []PlatformCompatibility `json:"platforms,omitempty"`
-	// minContainerVersion is the lowest version of the mini program container that runs it.
+	// minContainerVersion is the lowest version of the mini program container that
+	// runs it, such as "2.1". Unset: any.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[0-9]+(\.[0-9]+){0,3}$`
 	// +optional
@@ -202,13 +239,17 @@ type PlatformCompatibility struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +required
-	OS string `json:"os"`
-	// minHostVersion is the lowest version of the host app, inclusive.
+	OS string `json:"os,omitempty"`
+	// minHostVersion is the lowest version of the host app, inclusive, such as
+	// "8.0.2". Unset: any.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[0-9]+(\.[0-9]+){0,3}$`
 	// +optional
 	MinHostVersion string `json:"minHostVersion,omitempty"`
-	// maxHostVersion is the highest version of the host app, inclusive.
+	// maxHostVersion is the highest version of the host app, inclusive. Unset:
+	// any.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[0-9]+(\.[0-9]+){0,3}$`
 	// +optional
@@ -216,16 +257,20 @@ type PlatformCompatibility struct {
 }
 
 // Install tells host apps how to bring a version onto a device.
+// +kubebuilder:validation:MinProperties=0
 type Install struct {
-	// download is WiFi when the bundle should wait for an unmetered network. Unset means Any.
+	// download is WiFi when the bundle should wait for an unmetered network. Unset
+	// means Any.
 	// +kubebuilder:validation:Enum=WiFi;Any
 	// +optional
 	Download string `json:"download,omitempty"`
-	// mode is Preload when it should be there before the first use. Unset means Lazy.
+	// mode is Preload when it should be there before the first use. Unset means
+	// Lazy.
 	// +kubebuilder:validation:Enum=Preload;Lazy
 	// +optional
 	Mode string `json:"mode,omitempty"`
-	// update is Immediate when a running mini program should restart with it. Unset means Normal.
+	// update is Immediate when a running mini program should restart with it.
+	// Unset means Normal.
 	// +kubebuilder:validation:Enum=Normal;Immediate
 	// +optional
 	Update string `json:"update,omitempty"`
@@ -234,14 +279,18 @@ type Install struct {
 // Blob is one piece of content in the registry.
 type Blob struct {
 	// digest of the bytes.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=71
 	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
 	// +required
-	Digest string `json:"digest"`
+	Digest string `json:"digest,omitempty"`
 	// sizeBytes is their number.
 	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=9007199254740991
 	// +required
 	SizeBytes int64 `json:"sizeBytes"`
-	// mediaType of the bytes.
+	// mediaType of the bytes. Unset: not known.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
 	// +optional
 	MediaType string `json:"mediaType,omitempty"`

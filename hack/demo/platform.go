@@ -29,6 +29,11 @@ const (
 	olu   = "olu"   // runs rollouts
 )
 
+// groups are those of the people who are in one, as the platform's directory says.
+var groups = map[string][]string{
+	dana: {"shop-developers"}, tariq: {"transit-developers"}, olu: {"shop-operators", "transit-operators"},
+}
+
 // reviewers are the people who were given a role.
 var reviewers = map[string]string{"quality": rosa, "privacy": piet}
 
@@ -44,7 +49,7 @@ func (s *stack) applyPlatform(ctx context.Context) (string, error) {
 		if err := os.MkdirAll(s.path("people"), 0o700); err != nil {
 			return "", fmt.Errorf("creating the folder of people: %w", err)
 		}
-		if err := s.cp.WriteKubeconfig(s.people[name], s.cp.User(name)); err != nil {
+		if err := s.cp.WriteKubeconfig(s.people[name], s.cp.User(name, groups[name]...)); err != nil {
 			return "", err
 		}
 	}

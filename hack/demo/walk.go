@@ -31,8 +31,8 @@ func (d *demo) walk(ctx context.Context, v version, stable string, upTo int) err
 			err = d.walkToEnd(ctx, v)
 		case step.SetPercent != nil:
 			err = d.walkToShare(ctx, v, stable, i, step)
-		case step.Pause.Seconds != nil:
-			d.out.say("step %d: the plan waits for %d s", i, *step.Pause.Seconds)
+		case step.Pause.Seconds != 0:
+			d.out.say("step %d: the plan waits for %d s", i, step.Pause.Seconds)
 		default:
 			err = d.walkPastPerson(ctx, v, i)
 		}
@@ -75,9 +75,9 @@ func (d *demo) walkToShare(ctx context.Context, v version, stable string, index 
 		return nil
 	}
 	if next := index + 1; next < len(ro.Spec.Steps) && ro.Status.Step.Began != nil {
-		if pause := ro.Spec.Steps[next].Pause; pause != nil && pause.Seconds != nil {
+		if pause := ro.Spec.Steps[next].Pause; pause != nil && pause.Seconds != 0 {
 			a.brief = true
-			d.chaos.due(ctx, ro.Status.Step.Began.Add(time.Duration(*pause.Seconds)*time.Second))
+			d.chaos.due(ctx, ro.Status.Step.Began.Add(time.Duration(pause.Seconds)*time.Second))
 		}
 	}
 	d.checks.expect(fmt.Sprintf("%s: basisPoints at step %d", v, index), int64(ro.Status.BasisPoints), share)

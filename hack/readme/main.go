@@ -1,5 +1,5 @@
 // Command readme renders what commands wrote into README.md: the transcript of
-// the checked demo and its figures. Nothing between the markers is typed by hand.
+// the checked demo and its figures, and what `make bench` measured. Nothing between the markers is typed by hand.
 //
 //	go run ./hack/readme          # writes README.md
 //	go run ./hack/readme -check   # fails if README.md says something else
@@ -21,6 +21,7 @@ const (
 	readmeFile     = "README.md"
 	transcriptFile = "docs/demo/transcript.txt"
 	figuresFile    = "docs/demo/figures.json"
+	benchFile      = "docs/bench/transcript.txt"
 )
 
 func main() {
@@ -49,10 +50,19 @@ func run(check bool) error {
 	if err != nil {
 		return err
 	}
+	bench, err := os.ReadFile(benchFile)
+	if err != nil {
+		return err
+	}
+	approvals, err := approvalsTable(string(bench))
+	if err != nil {
+		return err
+	}
 	text := string(old)
 	for name, block := range map[string]string{
 		"transcript": "```console\n$ make demo CHECK=1\n" + excerpt(string(transcript)) + "\n```",
 		"figures":    table,
+		"approvals":  approvals,
 	} {
 		if text, err = replace(text, name, block); err != nil {
 			return err
@@ -62,7 +72,7 @@ func run(check bool) error {
 		return nil
 	}
 	if check {
-		return errors.New("README.md is not rendered from docs/demo: run `go run ./hack/readme`")
+		return errors.New("README.md is not rendered from docs/demo and docs/bench: run `go run ./hack/readme`")
 	}
 	return os.WriteFile(readmeFile, []byte(text), 0o644)
 }

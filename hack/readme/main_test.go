@@ -27,6 +27,29 @@ func TestTheExcerptKeepsPartsAndMarksWhatIsLeftOut(t *testing.T) {
 	}
 }
 
+func TestMeasurementsOfApprovalsBecomeTables(t *testing.T) {
+	got, err := approvalsTable("goos: linux\n" +
+		"BenchmarkWaiting/versions=10/list-2 \t 30\t 12796002 ns/op\t 7.643 all-ms\t 4.167 page-ms\n" +
+		"BenchmarkWaiting/versions=10/approve-2 \t 30\t 32029070 ns/op\t 11.65 decide-ms\t 17.24 reconcile-ms\n" +
+		"BenchmarkAdmission/change-a-program-2 \t 50\t 147643 ns/op\t 1.054 cost-ms\t 6.695 with-ms\t 5.641 without-ms\nPASS\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "| versions that wait | a page of 10 of the queue | all of it | approve one | until the version says so |\n|---|---|---|---|---|\n" +
+		"| 10 | 4.2 ms | 7.6 ms | 11.7 ms | 17.2 ms |\n" +
+		"\n| write (a dry run, on two API servers by turns) | without policies | with | they cost |\n|---|---|---|---|\n" +
+		"| change a program | 5.6 ms | 6.7 ms | 1.1 ms |"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestNoMeasurementsAreNoTable(t *testing.T) {
+	if got, err := approvalsTable("PASS\n"); err == nil {
+		t.Errorf("got %q and no error", got)
+	}
+}
+
 func TestTheTableHasARowForEveryTime(t *testing.T) {
 	got, err := figuresTable([]byte(`{"time":"T","cpus":2,"go":"go1","os":"linux","lifeSeconds":3,
 		"startSeconds":{"total":2,"controlPlane":1,"install":0.5},"configMapWriteToServedMs":{"samples":[1,2],"min":1,"median":1.5,"max":2}}`))

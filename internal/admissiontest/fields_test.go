@@ -75,7 +75,7 @@ var fields = map[string]field{
 	"a withdrawal is not left out":                 {who: dora, do: patch("MiniProgramVersion", "shop-0", "spec: {availability: null}"), want: []string{"spec: spec.availability may not go back from Withdrawn; create another version instead"}},
 	"a version from a registry":                    {who: dora, do: newVersion("oci: {ref: registry/shop}")},
 	"a version from a web server":                  {who: dora, do: newVersion(`http: {url: "https://example.com/a.zip"}`)},
-	"a version from nowhere":                       {who: dora, do: newVersion(""), want: []string{"spec.source: spec.source needs exactly one of oci, http and configMap"}},
+	"a version from nowhere":                       {who: dora, do: newVersion(""), want: []string{"spec.source: Invalid value: 0: spec.source in body should have at least 1 properties", "spec.source: spec.source needs exactly one of oci, http and configMap"}},
 	"a version from two places":                    {who: dora, do: newVersion(`oci: {ref: registry/shop}, http: {url: "https://example.com/a.zip"}`), want: []string{"spec.source: spec.source needs exactly one of oci, http and configMap"}},
 
 	"a review is decided":                 {who: wanda, do: review1("decision: Approved, reviewer: wanda")},
@@ -126,7 +126,7 @@ var fields = map[string]field{
 	"what failed, before the decision":        {who: rita, do: patch("Review", "pending", "spec: {checklist: [{item: Kids, result: Fail}]}")},
 	"a rejection with a comment":              {who: wanda, do: review1("decision: Rejected, reviewer: wanda, comment: No policy.")},
 	"a rejection without a comment":           {who: wanda, do: review1("decision: Rejected, reviewer: wanda"), want: []string{"spec: spec.comment is required when spec.decision is Rejected: say what has to change"}},
-	"a rejection with an empty comment":       {who: wanda, do: review1(`decision: Rejected, reviewer: wanda, comment: ""`), want: []string{"spec: spec.comment is required when spec.decision is Rejected: say what has to change"}},
+	"a rejection with an empty comment":       {who: wanda, do: review1(`decision: Rejected, reviewer: wanda, comment: ""`), want: []string{`spec.comment: Invalid value: "": spec.comment in body should be at least 1 chars long`}},
 	"a reviewer before the decision":          {who: wanda, do: review1("reviewer: wanda"), want: []string{"spec: spec.reviewer may only be set together with a decision"}},
 
 	"a rollout follows another version":     {who: olga, do: patch("Rollout", "shop", "spec: {versionRef: {name: shop-2}}")},
@@ -161,7 +161,7 @@ var (
 )
 
 func oneThing(step int) []string {
-	return []string{fmt.Sprintf("spec.steps[%d]: a step needs exactly one of setPercent, pause and approval", step)}
+	return []string{fmt.Sprintf("spec.steps[%d]: exactly one of the fields in [setPercent pause approval] must be set", step)}
 }
 
 func decided(spec string) request { return patch("Review", "approved", "spec: {"+spec+"}") }
@@ -343,7 +343,9 @@ func TestEveryRuleOfTheKindsIsTried(t *testing.T) {
 	for _, f := range fields {
 		for _, problem := range f.want {
 			_, message, _ := strings.Cut(problem, ": ")
-			tried = append(tried, message)
+			if !strings.HasPrefix(message, "Invalid value: ") { // else a bound said it, not a rule
+				tried = append(tried, message)
+			}
 		}
 	}
 	slices.Sort(tried)

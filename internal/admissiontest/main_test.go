@@ -79,7 +79,7 @@ var (
 )
 
 // theWorld returns the shared world, built when first asked for.
-func theWorld(t *testing.T) *world {
+func theWorld(t testing.TB) *world {
 	t.Helper()
 	plane := controlplane.ForTest(t)
 	buildOnce.Do(func() {

@@ -14,7 +14,7 @@ import (
 )
 
 // stamps are the bindings of config/admission/mutating.
-var stamps = []string{"miniprogram-stamp-action", "miniprogram-stamp-author", "miniprogram-stamp-reviewer"}
+var stamps = []string{"miniprogram-stamp-action", "miniprogram-stamp-author", "miniprogram-stamp-reviewer", "miniprogram-stamp-supersedes"}
 
 // withoutStamps makes the installation that of an older cluster until the test
 // ends. Tests of this package do not run in parallel.
@@ -84,6 +84,18 @@ func TestWithoutStampsNothingIsForged(t *testing.T) {
 			do:  patch("Rollout", "aborted", "metadata: {annotations: {miniprogram.dev/action: pause@1}}"),
 			want: denied("rollouts", "aborted", "miniprogram-actions",
 				"metadata.annotations[miniprogram.dev/action-by]: must be the user who sets miniprogram.dev/action, pia, not olga"),
+		},
+		"a lifted rejection without the label": {
+			who: rita,
+			do:  patch("Review", "pending", "spec: {decision: Approved, reviewer: rita, supersedes: rejected}"),
+			want: denied("reviews", "pending", "miniprogram-review-lifecycle",
+				`metadata.labels[miniprogram.dev/supersedes]: must be "true" on a decision with spec.supersedes, for the policies that compare it with what it supersedes are bound by that label`),
+		},
+		"another's rejection lifted with the label": {
+			who: wanda,
+			do:  patch("Review", "pending", "metadata: {labels: {miniprogram.dev/supersedes: \"true\"}}\nspec: {decision: Approved, reviewer: wanda, supersedes: rejected}"),
+			want: denied("reviews", "pending", "miniprogram-review-supersedes",
+				"spec.supersedes: Review rejected is the word of rita, not of wanda: ask that reviewer to supersede it, or for verb overrule on miniprograms (resourceNames: shop)"),
 		},
 		"a decision with a name": {who: rita, do: decide("pending", "Approved", rita)},
 	})

@@ -92,6 +92,39 @@ func TestMoreDecisionsThanAStatusTakes(t *testing.T) {
 	}
 }
 
+func TestAVersionWhoseNumbersAreTooLargeForItsCode(t *testing.T) {
+	g := newGroup(t, "quality")
+	g.program(t, "app")
+	for version, want := range map[string]int64{
+		"2.3.4": 20304, "0.0.0": 1, "900719925474.9.91": 9007199254740991,
+		"900719925475.0.0": 9007199254740991, "18446744073709551615.0.0": 9007199254740991, "1.18446744073709551615.2": 9007199254740991,
+	} {
+		g.release(t, "app", version)
+		v := g.awaitVersion(t, "app-"+version, v1alpha1.ConditionReady, "True Succeeded: the artifact is published and checked")
+		if v.Status.Bundle.VersionCode != want {
+			t.Errorf("%s has the code %d, want %d", version, v.Status.Bundle.VersionCode, want)
+		}
+	}
+}
+
+func TestAnActionThatIsLongerThanAStatusTakesIsAnsweredOnce(t *testing.T) {
+	g := newGroup(t, "quality")
+	g.underWay(t)
+	g.act(t, "app", "abort@"+strings.Repeat("界", 300))
+	ro := g.awaitRollout(t, "app", "it is answered", func(ro *v1alpha1.Rollout) bool {
+		return strings.HasPrefix(ro.Status.LastAction.Value, "abort@界")
+	})
+	answer := *ro.Status.LastAction
+	want := v1alpha1.ActionAnswer{
+		Value: "abort@" + strings.Repeat("界", 249) + "…", User: "olu-" + g.ns, Result: "Invalid", Message: answer.Message, Time: answer.Time,
+	}
+	if answer != want || ro.Status.Target == nil {
+		t.Errorf("the answer is %s, want %s", show(answer), show(want))
+	}
+	g.act(t, "app", "pause@2")
+	g.awaitRollout(t, "app", "the next is answered too", func(ro *v1alpha1.Rollout) bool { return ro.Status.LastAction.Value == "pause@2" })
+}
+
 func TestAVetoIsNeverForgottenForLaterOnes(t *testing.T) {
 	g := newGroup(t, "quality")
 	g.letApprove(t, g.rosaName, "quality", "app")
@@ -116,6 +149,24 @@ func TestAVetoIsNeverForgottenForLaterOnes(t *testing.T) {
 	eventually(t, "there is no more room", func() string {
 		if p := kept(); len(p.Status.Rejections) != 200 {
 			return fmt.Sprint(len(p.Status.Rejections))
+		}
+		return ""
+	})
+	eventually(t, "three have no room and say so, the others are recorded", func() string {
+		var list v1alpha1.ReviewList
+		g.must(t, g.admin.List(ctx(t), &list, client.InNamespace(g.ns)))
+		full, recorded := 0, 0
+		for _, r := range list.Items {
+			want := "True RejectionsFull: rejected by " + g.rosaName + ": a veto for as long as this Review exists, which cannot be deleted, for status.rejections of MiniProgram app has its 200 entries already"
+			if r.Status.RecordTime == nil && condition(r.Status.Conditions, v1alpha1.ConditionStalled) == want {
+				full++
+			}
+			if r.Status.RecordTime != nil {
+				recorded++
+			}
+		}
+		if full != 3 || recorded != 200 {
+			return fmt.Sprintf("%d have no room and %d of %d are recorded", full, recorded, len(list.Items))
 		}
 		return ""
 	})
@@ -153,6 +204,7 @@ func TestOneIsAlwaysAskedForWhileApprovalsAreMissing(t *testing.T) {
 		return next
 	}
 	second := byAuthor(first)
+	g.awaitRecord(t, first.Name)
 	g.must(t, g.admin.Delete(ctx(t), first)) // by whoever may purge
 	byAuthor(byAuthor(second))
 	g.approve(t, "app-1.0.0")

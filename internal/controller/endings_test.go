@@ -155,7 +155,7 @@ func TestAnotherGroupCannotClaimATakenAppID(t *testing.T) {
 	p.Namespace, p.Name = second.ns, "thief"
 	p.Spec = v1alpha1.MiniProgramSpec{AppID: first.ns + ".app", DisplayName: "x", HostApps: []string{second.host}}
 	second.must(t, second.dana.Create(ctx(t), p))
-	want := "True AppIDTaken: spec.appID " + first.ns + ".app is held by another MiniProgram; choose another app ID, or ask the platform's administrators to transfer it"
+	want := "True AppIDTaken: spec.appID " + first.ns + ".app is held by another MiniProgram: create a MiniProgram with another app ID, or let somebody with verb transfer on miniprograms in the whole cluster (ClusterRole miniprogram-admin has it) move it here: kubectl annotate mp thief -n " + second.ns + " --overwrite miniprogram.dev/action=transfer@1"
 	eventually(t, "the second stalls", func() string {
 		second.must(t, second.admin.Get(ctx(t), key(second.ns, "thief"), p))
 		if got := condition(p.Status.Conditions, v1alpha1.ConditionStalled); got != want {

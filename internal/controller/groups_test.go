@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +22,25 @@ func (g *group) bind(t testing.TB, user, kind, role string) {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: role},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
 	}))
+}
+
+// awaitRight waits until a binding is in force: the authorizer learns of it from
+// a watch of its own.
+func (g *group) awaitRight(t testing.TB, user, verb, resource, subresource, name string) {
+	t.Helper()
+	eventually(t, user+" may "+verb+" "+resource, func() string {
+		question := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: user,
+			ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Namespace: g.ns, Verb: verb, Group: v1alpha1.GroupName, Resource: resource, Subresource: subresource, Name: name,
+			},
+		}}
+		g.must(t, g.admin.Create(ctx(t), question))
+		if !question.Status.Allowed {
+			return "not yet"
+		}
+		return ""
+	})
 }
 
 func (g *group) bindServiceAccount(t testing.TB) {
@@ -45,6 +65,7 @@ func (g *group) letApprove(t testing.TB, user, role, program string) {
 	})
 	g.must(t, client.IgnoreAlreadyExists(err))
 	g.bind(t, user, "Role", name)
+	g.awaitRight(t, user, "approve", "miniprograms", "review-"+role, program)
 }
 
 // program creates a web mini program for the group's host app.

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -65,12 +66,8 @@ func hostConfig(h *v1alpha1.HostApp) *delivery.HostAppConfig {
 		c.Dialects = []string{v1alpha1.DialectSigned}
 	}
 	if p := h.Spec.Poll; p != nil {
-		if p.IntervalSeconds != nil {
-			c.Poll.IntervalSeconds = *p.IntervalSeconds
-		}
-		if p.MinSeconds != nil {
-			c.Poll.MinSeconds = *p.MinSeconds
-		}
+		c.Poll.IntervalSeconds = cmp.Or(p.IntervalSeconds, c.Poll.IntervalSeconds)
+		c.Poll.MinSeconds = cmp.Or(p.MinSeconds, c.Poll.MinSeconds)
 	}
 	for _, b := range h.Spec.Blocks {
 		c.Blocks = append(c.Blocks, delivery.Block{AppID: b.AppID, Digest: b.Digest, Reason: b.Reason})
@@ -83,7 +80,8 @@ func (r *HostAppReconciler) publish(ctx context.Context, s *hostScope) error {
 	if err != nil {
 		return err
 	}
-	return r.applyPublished(ctx, delivery.HostAppConfigMap(s.host.Name), delivery.KindHostApp, map[string]string{delivery.KeyHostApp: data})
+	return r.applyPublished(ctx, delivery.HostAppConfigMap(s.host.Name),
+		map[string]string{delivery.DocumentLabel: delivery.KindHostApp}, map[string]string{delivery.KeyHostApp: data})
 }
 
 // withdraw deletes the configuration of a host app that is gone. What the
@@ -123,7 +121,7 @@ func (r *HostAppReconciler) countPrograms(ctx context.Context, s *hostScope) err
 		}
 	}
 	s.host.Status.MiniPrograms = n
-	s.host.Status.URL = strings.TrimSuffix(r.ManifestURL, "/") + "/v1/hosts/" + s.host.Name
+	s.host.Status.URL = clip(strings.TrimSuffix(r.ManifestURL, "/")+"/v1/hosts/"+s.host.Name, maxURL)
 	return nil
 }
 

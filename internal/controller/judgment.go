@@ -17,13 +17,11 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
-// indexVersionRef finds the Reviews of a version in the cache.
-const indexVersionRef = "spec.versionRef.name"
-
 // judgment is what reviews and policies say about a version.
 type judgment struct {
 	policies []v1alpha1.ReviewPolicy
 	reviews  []v1alpha1.Review
+	question gate.Question
 	verdict  gate.Verdict
 }
 
@@ -40,7 +38,7 @@ func (s *Shared) coveringPolicies(ctx context.Context, program *v1alpha1.MiniPro
 	var covering []v1alpha1.ReviewPolicy
 	for i := range all.Items {
 		p := &all.Items[i]
-		selected, err := policy.Selects(p, namespace.Labels, program.Spec.HostApps)
+		selected, err := policy.Selects(p, namespace.Labels, program.Labels, program.Spec.HostApps)
 		if err != nil {
 			// Whatever it might cover is held back, until its watch tells of a change.
 			return nil, task.Stall("PolicyInvalid", fmt.Errorf("%w: ask the platform's administrators to correct it", err))
@@ -77,7 +75,8 @@ func (s *Shared) judge(ctx context.Context, v *v1alpha1.MiniProgramVersion, prog
 	j := &judgment{policies: covering, reviews: reviews}
 	q := question(v, program)
 	q.HostApps = hostApps
-	q.Rules, q.Covered, q.NoApprovalNeeded = gate.Rules(covering, program.Spec.HostApps)
+	q.Rules, q.Covered, q.NoApprovalNeeded = gate.Rules(covering, program.Spec.HostApps, q.LateHostApps)
+	j.question = q
 	j.verdict = gate.Judge(q, gateReviews(v, reviews), now)
 	if why := s.Enforcement.Shut(); why != "" {
 		j.verdict.Approved, j.verdict.ApprovedHostApps = false, nil
@@ -86,11 +85,27 @@ func (s *Shared) judge(ctx context.Context, v *v1alpha1.MiniProgramVersion, prog
 	return j, nil
 }
 
+// question is what the gate needs to know of the version, but for the host apps
+// that are asked about and the rules.
 func question(v *v1alpha1.MiniProgramVersion, program *v1alpha1.MiniProgram) gate.Question {
-	return gate.Question{
-		MiniProgram: program.Name, VersionRef: v.Name, Digest: v.Status.Artifact.Digest, Author: v.Spec.SubmittedBy,
-		Rejections: program.Status.Rejections, Decisions: v.Status.Decisions,
+	q := gate.Question{
+		MiniProgram: program.Name, VersionRef: v.Name, Digest: v.Status.Artifact.Digest, Created: v.CreationTimestamp.Time,
+		Author: v.Spec.SubmittedBy, AuthorProven: v.Status.Author != nil && v.Status.Author.Standing == standingProven,
+		LateHostApps: lateHostApps(v, program), Rejections: program.Status.Rejections, Decisions: v.Status.Decisions,
 	}
+	if v.Status.Declaration != nil {
+		q.Permissions = v.Status.Declaration.Permissions
+	}
+	return q
+}
+
+// lateHostApps were added to the program after the version was packaged. While it
+// is not recorded for which it was, they are the present ones.
+func lateHostApps(v *v1alpha1.MiniProgramVersion, program *v1alpha1.MiniProgram) []string {
+	if len(v.Status.HostApps) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(program.Spec.HostApps), func(h string) bool { return slices.Contains(v.Status.HostApps, h) })
 }
 
 // findVeto returns a veto of the version's artifact that holds for one of the
@@ -140,11 +155,12 @@ func policyFacts(v *v1alpha1.MiniProgramVersion) policy.Facts {
 
 func gateReviews(v *v1alpha1.MiniProgramVersion, reviews []v1alpha1.Review) []gate.Review {
 	out := make([]gate.Review, 0, len(reviews))
-	for _, r := range reviews {
+	for i := range reviews {
+		r := &reviews[i]
 		g := gate.Review{
 			Name: r.Name, VersionRef: r.Spec.VersionRef.Name, MiniProgram: r.Spec.MiniProgramRef.Name,
 			Digest: r.Spec.Digest, Role: r.Spec.Role, HostApp: r.Spec.HostApp, Decision: r.Spec.Decision,
-			Reviewer: r.Spec.Reviewer, Supersedes: r.Spec.Supersedes,
+			Reviewer: r.Spec.Reviewer, Supersedes: r.Spec.Supersedes, ApprovedPermissions: r.Spec.ApprovedPermissions,
 			// Admission compares the reviewers of two Reviews that exist, and asks for the verb overrule
 			// where they differ. One that is gone it cannot compare.
 			Overrules: slices.ContainsFunc(reviews, func(o v1alpha1.Review) bool { return o.Name == r.Spec.Supersedes }),
@@ -153,8 +169,12 @@ func gateReviews(v *v1alpha1.MiniProgramVersion, reviews []v1alpha1.Review) []ga
 		if r.Spec.ExpirationTime != nil {
 			g.Expires = &r.Spec.ExpirationTime.Time
 		}
+		if step := r.Spec.Rollout; step != nil {
+			g.Rollout, g.Attempt, g.Step = step.Name, step.Attempt, step.Step
+		}
 		for _, d := range v.Status.Decisions {
-			if d.Review == r.Name && d.Decision == r.Spec.Decision {
+			// An object of that name may have been decided before this one was there.
+			if d.Review == r.Name && d.Decision == r.Spec.Decision && d.Time.After(g.Decided) {
 				g.Decided = d.Time.Time
 			}
 		}

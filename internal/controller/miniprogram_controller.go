@@ -3,7 +3,6 @@ package controller
 import (
 	"cmp"
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -18,8 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
-	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
-	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
@@ -57,7 +54,9 @@ func (r *MiniProgramReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	return task.Result(err)
 }
 
-func programMessage(p *v1alpha1.MiniProgram) string {
+func programMessage(p *v1alpha1.MiniProgram) string { return released(p) + idleTransfer(p) }
+
+func released(p *v1alpha1.MiniProgram) string {
 	switch {
 	case availability(p) == v1alpha1.AvailabilitySuspended:
 		return "suspended: no host app hands it out"
@@ -78,18 +77,13 @@ const maxRejections = 200
 // version, lifts none.
 func (r *MiniProgramReconciler) keepRejections(ctx context.Context, s *programScope) error {
 	var reviews v1alpha1.ReviewList
-	if err := r.Client.List(ctx, &reviews, client.InNamespace(s.program.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &reviews, client.InNamespace(s.program.Namespace), client.MatchingFields{indexRejects: s.program.Name}); err != nil {
 		return err
 	}
 	slices.SortFunc(reviews.Items, func(a, b v1alpha1.Review) int { return cmp.Compare(a.Name, b.Name) })
-	known := map[string]bool{}
-	for _, k := range s.program.Status.Rejections {
-		known[k.Review+k.Digest] = true
-	}
 	for i := range reviews.Items {
 		review := &reviews.Items[i]
-		mine := review.Spec.MiniProgramRef.Name == s.program.Name && review.Spec.Decision == v1alpha1.DecisionRejected
-		if mine && !known[review.Name+review.Spec.Digest] {
+		if !keepsRejection(s.program, review) {
 			s.program.Status.Rejections = append(s.program.Status.Rejections, rejectionOf(review, s.now))
 		}
 	}
@@ -102,13 +96,13 @@ func (r *MiniProgramReconciler) keepRejections(ctx context.Context, s *programSc
 
 func (r *MiniProgramReconciler) listReleases(ctx context.Context, s *programScope) error {
 	var rollouts v1alpha1.RolloutList
-	if err := r.Client.List(ctx, &rollouts, client.InNamespace(s.program.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &rollouts, client.InNamespace(s.program.Namespace), client.MatchingFields{indexProgram: s.program.Name}); err != nil {
 		return err
 	}
 	var releases []v1alpha1.Release
 	for _, ro := range rollouts.Items {
 		st := ro.Status
-		if ro.Spec.MiniProgramRef.Name != s.program.Name || st.Stable == nil || st.Document == nil {
+		if st.Stable == nil || st.Document == nil {
 			continue
 		}
 		for _, h := range st.Document.HostApps {
@@ -126,12 +120,15 @@ func (r *MiniProgramReconciler) listReleases(ctx context.Context, s *programScop
 
 func (r *MiniProgramReconciler) findLatest(ctx context.Context, s *programScope) error {
 	var versions v1alpha1.MiniProgramVersionList
-	if err := r.Client.List(ctx, &versions, client.InNamespace(s.program.Namespace)); err != nil {
+	// Read only, and of a program that may have very many: not worth a copy of all.
+	if err := r.Client.List(ctx, &versions, client.InNamespace(s.program.Namespace),
+		client.MatchingFields{indexProgram: s.program.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return err
 	}
 	var latest *semver.Version
-	for _, v := range versions.Items {
-		if v.Spec.MiniProgramRef.Name != s.program.Name || !meta.IsStatusConditionTrue(v.Status.Conditions, v1alpha1.ConditionReady) {
+	for i := range versions.Items {
+		v := &versions.Items[i]
+		if !meta.IsStatusConditionTrue(v.Status.Conditions, v1alpha1.ConditionReady) {
 			continue
 		}
 		parsed, err := semver.StrictNewVersion(v.Spec.Version)
@@ -146,14 +143,6 @@ func (r *MiniProgramReconciler) findLatest(ctx context.Context, s *programScope)
 	return nil
 }
 
-func (r *MiniProgramReconciler) claim(ctx context.Context, s *programScope) error {
-	err := r.Ledger.Claim(ctx, s.program.Spec.AppID, ledger.Holder{Namespace: s.program.Namespace, Name: s.program.Name})
-	if taken, ok := errors.AsType[*ledger.TakenError](err); ok {
-		return task.Stall("AppIDTaken", taken)
-	}
-	return err
-}
-
 // SetupWithManager registers the reconciler and what wakes it.
 func (r *MiniProgramReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	program := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
@@ -162,32 +151,11 @@ func (r *MiniProgramReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("miniprogram").
 		For(&v1alpha1.MiniProgram{}).
-		Watches(&v1alpha1.Review{}, program).
-		Watches(&v1alpha1.MiniProgramVersion{}, program).
+		Watches(&v1alpha1.Review{}, program, becameVeto).
+		Watches(&v1alpha1.MiniProgramVersion{}, program, becameUsable).
 		Watches(&v1alpha1.Rollout{}, program).
-		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.claimants)).
+		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.programsOfLedger)).
 		Complete(r)
-}
-
-// claimants wakes the programs with the app ID of a ledger: the claim may have
-// been deleted, or given to another.
-func (r *MiniProgramReconciler) claimants(ctx context.Context, o client.Object) []reconcile.Request {
-	if o.GetLabels()[delivery.DocumentLabel] != delivery.KindLedger {
-		return nil
-	}
-	var programs v1alpha1.MiniProgramList
-	// Read only, and for every release: not worth a copy of all.
-	if err := r.Client.List(ctx, &programs, client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing mini programs to wake")
-		return nil
-	}
-	var out []reconcile.Request
-	for i := range programs.Items {
-		if p := &programs.Items[i]; delivery.LedgerConfigMap(p.Spec.AppID) == o.GetName() {
-			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(p)})
-		}
-	}
-	return out
 }
 
 // programOf names the MiniProgram that an object belongs to; empty: it belongs to none.

@@ -114,7 +114,7 @@ func (r *MiniProgramVersionReconciler) SetupWithManager(mgr ctrl.Manager) error 
 		Named("miniprogramversion").
 		For(&v1alpha1.MiniProgramVersion{}).
 		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(versionOfReview)).
-		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfProgram)).
+		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfProgram), judgedAnew).
 		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).
 		Watches(&v1alpha1.HostApp{}, all, specChanged).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfNamespace), labelsChanged).
@@ -132,29 +132,26 @@ func versionOfReview(_ context.Context, o client.Object) []reconcile.Request {
 }
 
 func (r *MiniProgramVersionReconciler) versionsOfProgram(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.requests(ctx, &v1alpha1.MiniProgramVersionList{}, func(v *v1alpha1.MiniProgramVersion) bool {
-		return v.Spec.MiniProgramRef.Name == o.GetName()
-	}, client.InNamespace(o.GetNamespace()))
+	return r.requests(ctx, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexProgram: o.GetName()})
 }
 
 func (r *MiniProgramVersionReconciler) versionsOfNamespace(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.requests(ctx, &v1alpha1.MiniProgramVersionList{}, func(*v1alpha1.MiniProgramVersion) bool { return true }, client.InNamespace(o.GetName()))
+	return r.requests(ctx, client.InNamespace(o.GetName()))
 }
 
 func (r *MiniProgramVersionReconciler) allVersions(ctx context.Context, _ client.Object) []reconcile.Request {
-	return r.requests(ctx, &v1alpha1.MiniProgramVersionList{}, func(*v1alpha1.MiniProgramVersion) bool { return true })
+	return r.requests(ctx)
 }
 
-func (s *Shared) requests(ctx context.Context, list *v1alpha1.MiniProgramVersionList, want func(*v1alpha1.MiniProgramVersion) bool, opts ...client.ListOption) []reconcile.Request {
-	if err := s.Client.List(ctx, list, opts...); err != nil {
+func (s *Shared) requests(ctx context.Context, opts ...client.ListOption) []reconcile.Request {
+	var list v1alpha1.MiniProgramVersionList
+	if err := s.Client.List(ctx, &list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing versions to wake")
 		return nil
 	}
-	var out []reconcile.Request
+	out := make([]reconcile.Request, 0, len(list.Items))
 	for i := range list.Items {
-		if want(&list.Items[i]) {
-			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
-		}
+		out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"crypto/sha256"
@@ -43,6 +44,9 @@ func (r *MiniProgramVersionReconciler) findProgram(ctx context.Context, s *versi
 // packageBundle fetches, checks and publishes the bundle, once: the spec cannot
 // change, so a recorded artifact is final.
 func (r *MiniProgramVersionReconciler) packageBundle(ctx context.Context, s *versionScope) error {
+	if st := &s.version.Status; st.Artifact != nil && len(st.HostApps) == 0 {
+		st.HostApps = slices.Clone(s.program.Spec.HostApps) // packaged before they were recorded
+	}
 	if s.version.Status.Artifact != nil || withdrawn(s.version) {
 		return nil
 	}
@@ -150,10 +154,7 @@ func (r *MiniProgramVersionReconciler) check(s *versionScope, fetched *source.Fe
 	spec := s.version.Spec
 	want := bundle.Expect{
 		Format: bundle.Format(spec.Format), AppID: s.program.Spec.AppID, Version: spec.Version,
-		Declared: &bundle.Declared{},
-	}
-	if spec.VersionCode != nil {
-		want.VersionCode = *spec.VersionCode
+		VersionCode: spec.VersionCode, Declared: &bundle.Declared{},
 	}
 	for _, p := range s.program.Spec.Permissions {
 		want.Declared.Permissions = append(want.Declared.Permissions, p.Name)
@@ -201,6 +202,7 @@ func (r *MiniProgramVersionReconciler) publish(ctx context.Context, s *versionSc
 		Content: &v1alpha1.Blob{Digest: published.Content.Digest.String(), SizeBytes: published.Content.Size, MediaType: published.Content.MediaType},
 	}
 	s.version.Status.Declaration = &declaration
+	s.version.Status.HostApps = slices.Clone(s.program.Spec.HostApps)
 	s.version.Status.Bundle = &v1alpha1.BundleStatus{
 		Format: string(b.Format), SHA256: b.ArchiveSHA256, ContentDigest: b.ContentDigest, SizeBytes: b.ArchiveBytes,
 		Files: int32(len(b.Files)), AppID: config.AppID, VersionCode: config.VersionCode, Pages: int32(len(b.Pages)), EntryPage: b.EntryPage,
@@ -222,8 +224,8 @@ func (r *MiniProgramVersionReconciler) artifactConfig(s *versionScope, fetched *
 
 // versionCode is the spec's, else the bundle's, else made of the version's parts.
 func versionCode(v *v1alpha1.MiniProgramVersion, b *bundle.Bundle) int64 {
-	if v.Spec.VersionCode != nil {
-		return *v.Spec.VersionCode
+	if v.Spec.VersionCode != 0 {
+		return v.Spec.VersionCode
 	}
 	if b.VersionCode > 0 {
 		return b.VersionCode
@@ -232,8 +234,15 @@ func versionCode(v *v1alpha1.MiniProgramVersion, b *bundle.Bundle) int64 {
 	if err != nil {
 		return 1
 	}
-	return max(int64(parsed.Major()*10000+parsed.Minor()*100+parsed.Patch()), 1)
+	code := uint64(0)
+	for _, part := range []uint64{parsed.Major(), parsed.Minor(), parsed.Patch()} {
+		code = min(code*100+min(part, maxVersionCode), maxVersionCode) // a part may be of any size
+	}
+	return max(int64(code), 1)
 }
+
+// maxVersionCode is the greatest whole number that every reader of JSON reads as it is.
+const maxVersionCode = 1<<53 - 1
 
 func declarationOf(p *v1alpha1.MiniProgram) v1alpha1.Declaration {
 	c := p.DeepCopy().Spec

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,11 +33,25 @@ func (r *MiniProgramVersionReconciler) checkPolicies(ctx context.Context, s *ver
 	}
 	st.Policies = nil
 	for _, p := range covering[:min(len(covering), maxPolicies)] {
-		st.Policies = append(st.Policies, v1alpha1.JudgedBy{Name: p.Name, Generation: p.Generation})
+		sum, err := specSHA256(&p)
+		if err != nil {
+			return err
+		}
+		st.Policies = append(st.Policies, v1alpha1.JudgedBy{Name: p.Name, Generation: p.Generation, SHA256: sum})
 	}
 	s.policies, err = r.checkContent(ctx, s.version, covering, s.program.Spec.HostApps)
 	s.checkedPolicies = err == nil
 	return err
+}
+
+// specSHA256 tells a policy from another that had its name and its generation.
+func specSHA256(p *v1alpha1.ReviewPolicy) (string, error) {
+	spec, err := json.Marshal(p.Spec)
+	if err != nil {
+		return "", fmt.Errorf("encoding the spec of ReviewPolicy %s: %w", p.Name, err)
+	}
+	sum := sha256.Sum256(spec)
+	return "sha256:" + hex.EncodeToString(sum[:]), nil
 }
 
 // judge asks the gate, and keeps what it counted: a decision stays known when
@@ -58,16 +74,23 @@ func (r *MiniProgramVersionReconciler) judge(ctx context.Context, s *versionScop
 	return nil
 }
 
+// Standings of an author.
+const (
+	standingProven   = "Proven"
+	standingDeclared = "Declared"
+	standingUnknown  = "Unknown"
+)
+
 // authorOf tells how sure the author is: admission stamps who really created the
 // version, where the cluster has the policy for it.
 func authorOf(v *v1alpha1.MiniProgramVersion) *v1alpha1.Author {
 	switch by := v.Spec.SubmittedBy; by {
 	case "":
-		return &v1alpha1.Author{Standing: "Unknown"}
+		return &v1alpha1.Author{Standing: standingUnknown}
 	case v.Annotations[v1alpha1.SubmittedThroughAnnotation]:
-		return &v1alpha1.Author{Name: by, Standing: "Proven"}
+		return &v1alpha1.Author{Name: by, Standing: standingProven}
 	}
-	return &v1alpha1.Author{Name: v.Spec.SubmittedBy, Standing: "Declared"}
+	return &v1alpha1.Author{Name: v.Spec.SubmittedBy, Standing: standingDeclared}
 }
 
 // Bounds of lists in a version's status.
@@ -87,20 +110,11 @@ func (r *MiniProgramVersionReconciler) rememberDecisions(ctx context.Context, s 
 	for i := range reviews {
 		exists[reviews[i].Name] = true
 	}
-	known := map[string]bool{}
-	for _, d := range st.Decisions {
-		known[d.Review] = true
-	}
-	for _, review := range reviews {
-		spec := review.Spec
-		decided := spec.Decision == v1alpha1.DecisionApproved || spec.Decision == v1alpha1.DecisionRejected
-		if !decided || known[review.Name] || spec.Digest != st.Artifact.Digest {
-			continue
+	for i := range reviews {
+		review := &reviews[i]
+		if d := decisionOf(review, metav1.NewTime(s.now.Truncate(time.Second))); remembers(s.version, review) && !slices.ContainsFunc(st.Decisions, sameDecision(d)) {
+			st.Decisions = append(st.Decisions, d)
 		}
-		st.Decisions = append(st.Decisions, v1alpha1.Decision{
-			Review: review.Name, Role: spec.Role, HostApp: spec.HostApp, Reviewer: spec.Reviewer,
-			Decision: spec.Decision, Digest: spec.Digest, Time: metav1.NewTime(s.now.Truncate(1e9)),
-		})
 	}
 	st.Decisions = fewer(st.Decisions, exists)
 	return nil
@@ -133,7 +147,7 @@ func (r *MiniProgramVersionReconciler) askForReviews(ctx context.Context, s *ver
 	}
 	var wanted []gate.Missing
 	if s.wantsReview() {
-		wanted = s.judgment.verdict.Missing
+		wanted = slices.DeleteFunc(slices.Clone(s.judgment.verdict.Missing), func(m gate.Missing) bool { return m.Unasked })
 	}
 	pending := map[gate.Missing][]v1alpha1.Review{} // by role and host app
 	names := map[string]bool{}
@@ -143,6 +157,9 @@ func (r *MiniProgramVersionReconciler) askForReviews(ctx context.Context, s *ver
 			key.Count = -1 // of other bytes: never wanted
 		}
 		names[review.Name] = true
+		if review.Spec.Rollout != nil {
+			continue // asked for by a Rollout
+		}
 		if review.Spec.Decision == v1alpha1.DecisionPending && metav1.IsControlledBy(&review, s.version) {
 			pending[key] = append(pending[key], review)
 		}
@@ -206,15 +223,20 @@ func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *vers
 	return nil
 }
 
-// reviewName cannot collide with that of another version, digest or role, and
-// cannot be guessed before the version exists.
 func reviewName(v *v1alpha1.MiniProgramVersion, key gate.Missing, slot int) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%s/%s/%d", v.UID, v.Status.Artifact.Digest, key.Role, key.HostApp, slot))
+	return nameOfReview(v, key.Role, key.HostApp, slot)
+}
+
+// nameOfReview cannot collide with that of another version, digest, role or of
+// what else it is about, a host app or a step, and cannot be guessed before the
+// version exists.
+func nameOfReview(v *v1alpha1.MiniProgramVersion, role, about string, slot int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%s/%s/%d", v.UID, v.Status.Artifact.Digest, role, about, slot))
 	prefix := v.Name
 	if len(prefix) > 150 {
 		prefix = strings.TrimRight(prefix[:150], ".-")
 	}
-	return fmt.Sprintf("%s-%s-%d-%s", prefix, key.Role, slot+1, hex.EncodeToString(sum[:4]))
+	return fmt.Sprintf("%s-%s-%d-%s", prefix, role, slot+1, hex.EncodeToString(sum[:4]))
 }
 
 // conclude stalls when a policy objects: only another version or another policy

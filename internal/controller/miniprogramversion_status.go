@@ -64,7 +64,7 @@ func reportApproval(s *versionScope, failed string, set func(string, metav1.Cond
 		return
 	}
 	verdict := s.judgment.verdict
-	st.Reviews = &v1alpha1.ReviewsStatus{Required: int32(verdict.Required), Approved: int32(verdict.Given)}
+	st.Reviews = &v1alpha1.ReviewsStatus{Required: int32(verdict.Required), Approved: int32(verdict.Given), WithheldPermissions: verdict.Withheld}
 	for _, m := range verdict.Missing[:min(len(verdict.Missing), maxMissing)] {
 		st.Reviews.Missing = append(st.Reviews.Missing, v1alpha1.MissingApproval{Role: m.Role, HostApp: m.HostApp, Count: int32(m.Count)})
 	}

@@ -35,16 +35,17 @@ func (s *Shared) findPublished(ctx context.Context, name string) (*corev1.Config
 	return &cm, nil
 }
 
-// applyPublished writes a ConfigMap of the publication namespace unless it says
-// so already. The write carries the version that was read, or creates: a manager
+// applyPublished writes a ConfigMap of the publication namespace, with the labels
+// that say what it is, unless it is there already. The write carries the version that was read, or creates: a manager
 // that still believes that it leads is refused, for without a version server-side
 // apply would let it overwrite what the new leader wrote.
-func (s *Shared) applyPublished(ctx context.Context, name, kind string, data map[string]string) error {
+func (s *Shared) applyPublished(ctx context.Context, name string, labels, data map[string]string) error {
 	existing, err := s.findPublished(ctx, name)
 	if err != nil {
 		return err
 	}
-	want := map[string]string{v1alpha1.PublishedLabel: "true", delivery.DocumentLabel: kind}
+	want := maps.Clone(labels)
+	want[v1alpha1.PublishedLabel] = "true"
 	if existing != nil && contains(existing.Data, data) && contains(existing.Labels, want) {
 		return nil
 	}

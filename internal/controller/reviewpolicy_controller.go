@@ -52,11 +52,11 @@ func (r *ReviewPolicyReconciler) Reconcile(ctx context.Context, req ctrl.Request
 }
 
 func (r *ReviewPolicyReconciler) count(ctx context.Context, s *policyScope) error {
-	if _, err := metav1.LabelSelectorAsSelector(orEmpty(s.policy.Spec.NamespaceSelector)); err != nil {
-		return task.Stall("SelectorInvalid", fmt.Errorf("spec.namespaceSelector: %w", err))
+	if err := policy.CheckSelectors(s.policy); err != nil {
+		return task.Stall("SelectorInvalid", fmt.Errorf("%w; whatever it might cover is held back until it is corrected", err))
 	}
 	var versions v1alpha1.MiniProgramVersionList
-	if err := r.Client.List(ctx, &versions); err != nil {
+	if err := r.Client.List(ctx, &versions, client.UnsafeDisableDeepCopy); err != nil {
 		return err
 	}
 	counts := v1alpha1.PolicyVersions{}
@@ -91,7 +91,7 @@ func (r *ReviewPolicyReconciler) covers(ctx context.Context, p *v1alpha1.ReviewP
 	if err := r.Client.Get(ctx, client.ObjectKey{Name: v.Namespace}, &namespace); err != nil {
 		return false, client.IgnoreNotFound(err)
 	}
-	return policy.Selects(p, namespace.Labels, program.Spec.HostApps)
+	return policy.Selects(p, namespace.Labels, program.Labels, program.Spec.HostApps)
 }
 
 func policyFails(p *v1alpha1.ReviewPolicy, v *v1alpha1.MiniProgramVersion) bool {
@@ -106,20 +106,15 @@ func policyFails(p *v1alpha1.ReviewPolicy, v *v1alpha1.MiniProgramVersion) bool 
 	return false
 }
 
-func orEmpty(s *metav1.LabelSelector) *metav1.LabelSelector {
-	if s == nil {
-		return &metav1.LabelSelector{}
-	}
-	return s
-}
-
 // SetupWithManager registers the reconciler and what wakes it.
 func (r *ReviewPolicyReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	all := handler.EnqueueRequestsFromMapFunc(r.allPolicies)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("reviewpolicy").
 		For(&v1alpha1.ReviewPolicy{}).
-		Watches(&v1alpha1.MiniProgramVersion{}, all).
+		Watches(&v1alpha1.MiniProgramVersion{}, all, contentJudged).
+		Watches(&v1alpha1.MiniProgram{}, all, coveredAnew).
+		Watches(&corev1.Namespace{}, all, labelsChanged).
 		WatchesRawSource(source.Channel(r.Enforcement.changes(), all)).
 		Complete(r)
 }

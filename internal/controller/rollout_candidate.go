@@ -37,6 +37,7 @@ func (r *RolloutReconciler) gatherCandidate(ctx context.Context, s *rolloutScope
 		s.seen.Missing = rollout.Hold{Reason: "VersionNotReady", Message: fmt.Sprintf("MiniProgramVersion %s is not ready: %s", name, notReady(&v))}
 		return nil
 	}
+	s.version = &v
 	s.seen.Candidate, err = r.candidate(ctx, s, &v)
 	return err
 }
@@ -58,11 +59,12 @@ func (r *RolloutReconciler) candidate(ctx context.Context, s *rolloutScope, v *v
 	if err != nil {
 		return nil, err
 	}
+	s.question = j.question
 	content, err := r.checkContent(ctx, v, j.policies, asked)
 	if err != nil {
 		return nil, err
 	}
-	c := &rollout.Candidate{Variant: variantOf(v), HostApps: j.verdict.ApprovedHostApps}
+	c := &rollout.Candidate{Variant: variantOf(v, j.verdict.Withheld), HostApps: j.verdict.ApprovedHostApps}
 	hold := func(reason, format string, args ...any) {
 		c.Problem = &rollout.Hold{Reason: reason, Message: fmt.Sprintf(format, args...)}
 		c.HostApps = nil
@@ -85,9 +87,13 @@ func (r *RolloutReconciler) candidate(ctx context.Context, s *rolloutScope, v *v
 	return c, nil
 }
 
-// variantOf copies all that the document says of a version.
-func variantOf(v *v1alpha1.MiniProgramVersion) v1alpha1.Variant {
+// variantOf copies all that the document says of a version. What reviewers
+// withhold is not declared to host apps, so that these do not grant it.
+func variantOf(v *v1alpha1.MiniProgramVersion, withheld []string) v1alpha1.Variant {
 	v = v.DeepCopy()
+	if d := v.Status.Declaration; d != nil {
+		d.Permissions = slices.DeleteFunc(d.Permissions, func(p v1alpha1.Permission) bool { return slices.Contains(withheld, p.Name) })
+	}
 	out := v1alpha1.Variant{
 		VersionRef: v.Name, Version: v.Spec.Version, VersionCode: v.Status.Bundle.VersionCode, Format: v.Status.Bundle.Format, EntryPage: v.Status.Bundle.EntryPage,
 		Repository: v.Status.Artifact.Repository, Digest: v.Status.Artifact.Digest, ContentDigest: v.Status.Bundle.ContentDigest,

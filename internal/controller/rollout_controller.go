@@ -11,11 +11,10 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/gate"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
@@ -31,15 +30,40 @@ type rolloutScope struct {
 	rollout *v1alpha1.Rollout // as it will be
 	now     time.Time
 
-	plan       rollout.Plan
-	program    *v1alpha1.MiniProgram
-	seen       rollout.Seen
-	repository string
+	plan    rollout.Plan
+	program *v1alpha1.MiniProgram
+	// version is the candidate's, with what the gate was asked about it; nil where there is none, or it
+	// was not looked at.
+	version  *v1alpha1.MiniProgramVersion
+	question gate.Question
+	// stepReviews are all that name the rollout; taken are the names of the version's Reviews.
+	stepReviews []v1alpha1.Review
+	taken       map[string]bool
+	seen        rollout.Seen
+	// claim is what the ledger says against the program's claim of the app ID; nil: it holds it.
+	claim error
+	// rivals are what others than the program's rollouts have published for the app ID.
+	rivals []rival
 	// held is what keeps the target where it is, told at the end of the pass.
 	held error
 	move rollout.Move
 	// published is the document that is out after this pass.
 	published *v1alpha1.PublishedDocument
+}
+
+func newRolloutScope(before *v1alpha1.Rollout, now time.Time) *rolloutScope {
+	return &rolloutScope{
+		before: before, rollout: before.DeepCopy(), now: now, published: before.Status.Published,
+		seen: rollout.Seen{Unservable: map[string]rollout.Hold{}},
+	}
+}
+
+// recheck looks again when the move says so, if nothing else is sooner.
+func (s *rolloutScope) recheck(result ctrl.Result, err error) (ctrl.Result, error) {
+	if err == nil && s.move.Recheck > 0 && (result.RequeueAfter == 0 || s.move.Recheck < result.RequeueAfter) {
+		result.RequeueAfter = s.move.Recheck
+	}
+	return result, err
 }
 
 // Reconcile brings one rollout as far as it can come now.
@@ -54,19 +78,23 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if forgotten(before) {
 		return ctrl.Result{}, nil
 	}
-	s := &rolloutScope{before: before, rollout: before.DeepCopy(), now: r.Now().UTC(), published: before.Status.Published}
+	s := newRolloutScope(before, r.Now().UTC())
 	// What takes something back is recorded before anything that can fail. What was
 	// recorded is carried out before anything new is, so that a crash repeats a
 	// step and never skips one.
 	err := task.Run(ctx, s, []task.Task[rolloutScope]{
 		{Name: "hold on deletion", Run: r.ensureFinalizer},
+		{Name: "find the program", Run: r.gatherProgram},
+		{Name: "give way", Run: r.giveWay},
 		{Name: "gather", Run: r.gather},
 		{Name: "decide", Run: r.decide},
 		{Name: "record what is taken back", Run: r.recordTakeBack},
 		{Name: "publish what was recorded", Run: r.publishRecorded},
 		{Name: "count from publication", Run: r.countFromPublication},
 		{Name: "remember in the ledger", Run: r.remember},
+		{Name: "retire what others published", Run: r.retireRivals},
 		{Name: "record the decision", Run: r.recordDecision},
+		{Name: "ask for the step's approval", Run: r.askForApproval},
 		{Name: "let go", Run: r.letGo},
 		{Name: "say what holds", Run: func(_ context.Context, s *rolloutScope) error { return s.held }},
 	})
@@ -77,11 +105,7 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if perr := r.writeStatus(ctx, s); perr != nil {
 		return unwritten(perr) // outranks err: running again finds both out again
 	}
-	result, err := task.Result(err)
-	if s.move.Recheck > 0 && (result.RequeueAfter == 0 || s.move.Recheck < result.RequeueAfter) && err == nil {
-		result.RequeueAfter = s.move.Recheck
-	}
-	return result, err
+	return s.recheck(task.Result(err))
 }
 
 // forgotten tells that a deleted rollout was let go, and a stale read shows it still.
@@ -124,7 +148,7 @@ func unpublished(st *v1alpha1.RolloutStatus) bool {
 func (r *RolloutReconciler) countFromPublication(_ context.Context, s *rolloutScope) error {
 	out := s.published != nil && s.published.Sequence == s.before.Status.Sequence
 	if !out || !unpublished(&s.before.Status) {
-		return nil // what stays unpublished, as while somebody else holds the app ID, begins no pause
+		return nil // what stays unpublished begins no pause
 	}
 	recorded := s.before.Status.DeepCopy()
 	rollout.CountFrom(recorded, r.Now())
@@ -197,73 +221,6 @@ func (r *RolloutReconciler) letGo(ctx context.Context, s *rolloutScope) error {
 	return client.IgnoreNotFound(r.patchFinalizer(ctx, s, controllerutil.RemoveFinalizer))
 }
 
-// SetupWithManager registers the reconciler and what wakes it.
-func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	wake := func(match func(*v1alpha1.Rollout, client.Object) bool) handler.EventHandler {
-		return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
-			return r.rollouts(ctx, o, match)
-		})
-	}
-	all := wake(func(*v1alpha1.Rollout, client.Object) bool { return true })
-	sameProgram := wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
-		return ro.Spec.MiniProgramRef.Name == programOf(o) && (!isRollout(o) || ro.Name != o.GetName())
-	})
-	return ctrl.NewControllerManagedBy(mgr).
-		Named("rollout").
-		For(&v1alpha1.Rollout{}).
-		Watches(&v1alpha1.Rollout{}, sameProgram).
-		Watches(&v1alpha1.MiniProgramVersion{}, sameProgram).
-		Watches(&v1alpha1.MiniProgram{}, wake(func(ro *v1alpha1.Rollout, o client.Object) bool {
-			return ro.Spec.MiniProgramRef.Name == o.GetName()
-		})).
-		// A veto must not wait until a version, which may be fetching, has told of it.
-		Watches(&v1alpha1.Review{}, sameProgram).
-		Watches(&v1alpha1.HostApp{}, all, specChanged).
-		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).
-		Watches(&corev1.Namespace{}, all, labelsChanged).
-		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.rolloutOfConfigMap)).
-		Complete(r)
-}
-
-func isRollout(o client.Object) bool {
-	_, is := o.(*v1alpha1.Rollout)
-	return is
-}
-
-// indexPublished finds the Rollout of a published document in the cache.
-const indexPublished = "published"
-
-func (r *RolloutReconciler) rolloutOfConfigMap(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.requestsOf(ctx, func(*v1alpha1.Rollout) bool { return true }, client.MatchingFields{indexPublished: o.GetName()})
-}
-
-// rollouts lists those that an object concerns. What is in a namespace concerns
-// it alone, and so does the namespace itself; the rest concerns any.
-func (r *RolloutReconciler) rollouts(ctx context.Context, o client.Object, match func(*v1alpha1.Rollout, client.Object) bool) []reconcile.Request {
-	var opts []client.ListOption
-	if _, is := o.(*corev1.Namespace); is {
-		opts = append(opts, client.InNamespace(o.GetName()))
-	} else if ns := o.GetNamespace(); ns != "" {
-		opts = append(opts, client.InNamespace(ns))
-	}
-	return r.requestsOf(ctx, func(ro *v1alpha1.Rollout) bool { return match(ro, o) }, opts...)
-}
-
-func (r *RolloutReconciler) requestsOf(ctx context.Context, match func(*v1alpha1.Rollout) bool, opts ...client.ListOption) []reconcile.Request {
-	var list v1alpha1.RolloutList
-	if err := r.Client.List(ctx, &list, opts...); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing rollouts to wake")
-		return nil
-	}
-	var out []reconcile.Request
-	for i := range list.Items {
-		if match(&list.Items[i]) {
-			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
-		}
-	}
-	return out
-}
-
 // remember writes to the ledger what must outlive the Rollout. A Rollout that
 // goes is not kept by a ledger that is gone and that nobody is left to write anew.
 func (r *RolloutReconciler) remember(ctx context.Context, s *rolloutScope) error {
@@ -271,13 +228,14 @@ func (r *RolloutReconciler) remember(ctx context.Context, s *rolloutScope) error
 	if st.Document == nil || st.Sequence == 0 || s.frozen() {
 		return nil
 	}
-	if s.plan.Deleting {
-		nobody := r.Ledger.Holds(ctx, st.Document.AppID, ledger.Holder{})
-		if errors.Is(nobody, ledger.ErrUnclaimed) {
-			return nil
-		}
+	if s.plan.Deleting && errors.Is(s.claim, ledger.ErrUnclaimed) {
+		return nil
 	}
-	if err := r.Ledger.Record(ctx, st.Document.AppID, ledgerEntry(s.before)); err != nil {
+	err := r.Ledger.Record(ctx, st.Document.AppID, s.holder(), ledgerEntry(s.before))
+	if taken, ok := errors.AsType[*ledger.TakenError](err); ok {
+		return appIDTaken(s.holder(), taken)
+	}
+	if err != nil {
 		return fmt.Errorf("remembering: %w", err)
 	}
 	return nil

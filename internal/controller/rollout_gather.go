@@ -26,20 +26,19 @@ func (r *RolloutReconciler) gather(ctx context.Context, s *rolloutScope) error {
 	if s.plan, err = rollout.PlanOf(s.before); err != nil {
 		return task.Stall("PlanInvalid", err)
 	}
-	s.seen = rollout.Seen{Unservable: map[string]rollout.Hold{}}
-	s.repository = s.before.Namespace + "/" + s.before.Spec.MiniProgramRef.Name
 	if value := s.before.Annotations[v1alpha1.ActionAnnotation]; value != "" {
-		s.seen.Action = &rollout.Action{Value: value, User: s.before.Annotations[v1alpha1.ActionByAnnotation]}
+		// Status remembers what was answered, so what is too long for it is short from here on.
+		s.seen.Action = &rollout.Action{Value: clip(value, maxAction), User: clip(s.before.Annotations[v1alpha1.ActionByAnnotation], maxAction)}
 	}
-	if err := inOrder(ctx, s, r.gatherProgram, r.gatherPublished, r.gatherServed); err != nil {
+	if err := inOrder(ctx, s, r.gatherPublished, r.gatherRivals, r.gatherServed, r.gatherStepReviews); err != nil {
 		return err
 	}
 	if s.plan.Deleting {
-		return nil // what could be gained is of no interest any more
+		return r.gatherLedger(ctx, s) // what could be gained is of no interest any more
 	}
-	err = inOrder(ctx, s, r.gatherHolder, r.gatherHostApps, r.gatherLedger, r.gatherStable, r.gatherCandidate)
-	if err != nil && s.before.Status.Sequence == 0 {
-		return err // nothing is served, so there is nothing to take back
+	err = inOrder(ctx, s, r.gatherHolder, r.gatherHostApps, r.gatherLedger, r.gatherStable, r.gatherCandidate, r.gatherAnswers)
+	if err != nil && (s.before.Status.Sequence == 0 || s.seen.Overtaken) {
+		return err // nothing of ours is served, so there is nothing to take back
 	}
 	s.hold(err)
 	return nil
@@ -101,7 +100,7 @@ func (r *RolloutReconciler) gatherProgram(ctx context.Context, s *rolloutScope) 
 
 // gatherHolder needs the program to be the one that holds the app ID, and the
 // app ID to be the one that this rollout has published for.
-func (r *RolloutReconciler) gatherHolder(ctx context.Context, s *rolloutScope) error {
+func (r *RolloutReconciler) gatherHolder(_ context.Context, s *rolloutScope) error {
 	if s.program == nil {
 		return nil
 	}
@@ -109,16 +108,12 @@ func (r *RolloutReconciler) gatherHolder(ctx context.Context, s *rolloutScope) e
 	if s.seen.AppID != p.Spec.AppID {
 		return task.Stall("OtherAppID", fmt.Errorf("MiniProgram %s has app ID %s, but this Rollout has published for %s: create another Rollout, and delete this one", p.Name, p.Spec.AppID, s.seen.AppID))
 	}
-	err := r.Ledger.Holds(ctx, p.Spec.AppID, ledger.Holder{Namespace: p.Namespace, Name: p.Name})
-	if taken, ok := errors.AsType[*ledger.TakenError](err); ok {
-		return task.Stall("AppIDTaken", fmt.Errorf("MiniProgram %s: %w", p.Name, taken))
-	}
-	if errors.Is(err, ledger.ErrUnclaimed) {
+	if errors.Is(s.claim, ledger.ErrUnclaimed) {
 		// The program may be told of its claim before the cache is, so no watch is sure to wake us.
 		again := retryAfter(s.before.Status.Conditions, s.before.CreationTimestamp, s.now)
 		return task.Wait("AppIDUnclaimed", again, "MiniProgram %s has not claimed its app ID yet", p.Name)
 	}
-	return err
+	return s.claim
 }
 
 // gatherHostApps finds those that the rollout may serve now, and their poll hints.
@@ -179,13 +174,13 @@ func (r *RolloutReconciler) gatherHostApp(ctx context.Context, s *rolloutScope, 
 // names them beats one that takes what is left, an older one a newer.
 func (r *RolloutReconciler) namedByOthers(ctx context.Context, mine *v1alpha1.Rollout) (map[string]string, error) {
 	var list v1alpha1.RolloutList
-	if err := r.Client.List(ctx, &list, client.InNamespace(mine.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &list, client.InNamespace(mine.Namespace), client.MatchingFields{indexProgram: mine.Spec.MiniProgramRef.Name}); err != nil {
 		return nil, err
 	}
 	taken := map[string]string{}
 	for i := range list.Items {
 		o := &list.Items[i]
-		if o.Name == mine.Name || o.Spec.MiniProgramRef != mine.Spec.MiniProgramRef || o.Spec.Channel != mine.Spec.Channel || !o.DeletionTimestamp.IsZero() {
+		if o.Name == mine.Name || o.Spec.Channel != mine.Spec.Channel || !o.DeletionTimestamp.IsZero() {
 			continue
 		}
 		names := o.Spec.HostApps
@@ -225,15 +220,22 @@ func (r *RolloutReconciler) gatherPublished(ctx context.Context, s *rolloutScope
 	return nil
 }
 
-// gatherLedger reads what an earlier Rollout has left, where this one has decided
-// nothing yet. What must not be served any longer is not taken over.
+// gatherLedger reads what another Rollout has left, where this one has decided
+// nothing yet, or was overtaken. What must not be served any longer is not taken over.
 func (r *RolloutReconciler) gatherLedger(ctx context.Context, s *rolloutScope) error {
-	if s.before.Status.Sequence != 0 || s.seen.AppID == "" {
+	hostApps := s.seen.HostApps
+	switch {
+	case s.seen.Overtaken:
+		hostApps = s.before.Status.Document.HostApps
+	case s.before.Status.Sequence != 0 || s.seen.AppID == "" || s.plan.Deleting:
 		return nil
 	}
-	entries, err := r.Ledger.Find(ctx, s.seen.AppID, s.before.Spec.Channel, s.seen.HostApps)
+	entries, err := r.Ledger.Find(ctx, s.seen.AppID, s.before.Spec.Channel, hostApps)
 	if err != nil {
 		return err
+	}
+	if s.seen.Overtaken {
+		entries = slices.DeleteFunc(entries, func(e ledger.Entry) bool { return e.Namespace == s.before.Namespace && e.Rollout == s.before.Name })
 	}
 	for i, e := range entries {
 		s.seen.LastSequence = max(s.seen.LastSequence, e.Sequence)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
-	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 )
@@ -45,13 +43,12 @@ func (r *RolloutReconciler) signAndWrite(ctx context.Context, s *rolloutScope, p
 	return r.writeDocument(ctx, s, payload, envelope)
 }
 
-// frozen tells that the record must not be published, nor remembered. A document
-// of ours with a higher sequence is out: the record is old, of a manager that
-// leads no longer or from a backup, and the next decision goes above it. Or
-// somebody else holds the app ID: the documents are theirs to write.
+// frozen tells that the record must not be published, nor remembered: a document
+// of the app ID with a higher sequence is out. The record is old, of a manager
+// that leads no longer, or from a backup, or from before others held the app ID,
+// and the next decision goes above it.
 func (s *rolloutScope) frozen() bool {
-	_, taken := errors.AsType[*ledger.TakenError](s.held)
-	return taken || s.seen.LastSequence > s.before.Status.Sequence
+	return s.seen.LastSequence > s.before.Status.Sequence || s.seen.Overtaken
 }
 
 // payloadOf is what would be signed for a status.
@@ -73,10 +70,11 @@ func (r *RolloutReconciler) writeDocument(ctx context.Context, s *rolloutScope, 
 	if err := r.removeForged(ctx, name, st.Sequence); err != nil {
 		return err
 	}
-	err := r.applyPublished(ctx, name, delivery.KindRollout, map[string]string{
+	labels := map[string]string{delivery.DocumentLabel: delivery.KindRollout, delivery.LedgerLabel: delivery.LedgerConfigMap(st.Document.AppID)}
+	err := r.applyPublished(ctx, name, labels, map[string]string{
 		delivery.KeyEnvelope: string(envelope), delivery.KeyDocument: string(payload),
 		delivery.KeySequence: strconv.FormatInt(st.Sequence, 10), delivery.KeyPercent: st.Percent,
-		delivery.KeyRepository: s.repository,
+		delivery.KeyRepository: delivery.Repositories(s.before.Namespace+"/"+s.before.Spec.MiniProgramRef.Name, st),
 	})
 	if err != nil {
 		return err

@@ -2,11 +2,13 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/gate"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
@@ -33,7 +35,7 @@ func reportRollout(s *rolloutScope, err error, now metav1.Time) {
 		}
 		setCondition(&st.Conditions, ro.Generation, now, kind, metav1.ConditionTrue, reason, message)
 	}
-	waits := s.move.Reason == "Paused" || s.move.Reason == "WaitsForPromote"
+	waits := slices.Contains([]string{"Paused", "WaitsForPromote", rollout.ReasonWaitingForApproval, gate.ReasonRequestWithdrawn}, s.move.Reason)
 	set(v1alpha1.ConditionPaused, waits && st.Target != nil, s.move.Reason, st.Summary)
 	aborted := st.Refused != nil && st.Outcome == v1alpha1.OutcomeAborted && st.Target == nil
 	set(v1alpha1.ConditionAborted, aborted, "Aborted", st.Summary)

@@ -2,41 +2,15 @@ package controller
 
 import (
 	"context"
-	"fmt"
 
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
-
-	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
-	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
-)
-
-// What reconcilers watch beside their own kind changes often in ways that mean
-// nothing to them: the status of policies and host apps with every version.
-var (
-	specChanged   = builder.WithPredicates(predicate.GenerationChangedPredicate{})
-	labelsChanged = builder.WithPredicates(predicate.LabelChangedPredicate{})
 )
 
 // Setup registers all reconcilers, given the one that has parts of its own.
 func Setup(ctx context.Context, mgr ctrl.Manager, versions *MiniProgramVersionReconciler) error {
 	shared := versions.Shared
-	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.Review{}, indexVersionRef, func(o client.Object) []string {
-		if review, ok := o.(*v1alpha1.Review); ok {
-			return []string{review.Spec.VersionRef.Name}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("indexing Reviews: %w", err)
-	}
-	err = mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.Rollout{}, indexPublished, func(o client.Object) []string {
-		return []string{delivery.RolloutConfigMap(o.GetNamespace(), o.GetName())}
-	})
-	if err != nil {
-		return fmt.Errorf("indexing Rollouts: %w", err)
+	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
 	}
 	for _, r := range []interface{ SetupWithManager(ctrl.Manager) error }{
 		versions,

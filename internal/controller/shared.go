@@ -107,6 +107,8 @@ const (
 	maxSummary = 1000  // status.summary, and the note of an event, take 1024
 	maxMessage = 32768 // of a condition
 	maxFinding = 1024  // the message of a finding
+	maxAction  = 256   // status.lastAction: the annotation and who set it
+	maxURL     = 2048  // of a host app
 )
 
 // clip shortens a text to at most limit characters. One that is too long would

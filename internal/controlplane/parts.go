@@ -111,6 +111,7 @@ var controllers = []string{
 	"clusterrole-aggregation-controller",
 	"garbage-collector-controller",
 	"namespace-controller",
+	"resourcequota-controller",
 	"root-ca-certificate-publisher-controller",
 	"serviceaccount-controller",
 	"validatingadmissionpolicy-status-controller",
@@ -131,6 +132,8 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 		"--leader-elect=false",
 		"--secure-port=0",
 		"--kube-api-qps=500",
+		// Quotas of kinds that came after this process count soon.
+		"--resource-quota-sync-period=5s",
 		"--kube-api-burst=1000",
 	}, c.controllersReady)
 	c.controllerManager = p

@@ -11,6 +11,11 @@ import (
 // DocumentLabel tells the ConfigMaps of the publication namespace apart by what they hold.
 const DocumentLabel = "miniprogram.dev/document"
 
+// LedgerLabel names the ledger of the app ID that a document is for, so that all
+// documents of an app ID are found, whoever published them. It is a hint for
+// whoever looks: what counts is what a document says that is signed.
+const LedgerLabel = "miniprogram.dev/ledger"
+
 // Values of DocumentLabel.
 const (
 	KindRollout = "rollout"
@@ -28,9 +33,9 @@ const (
 	KeySequence = "sequence"
 	// KeyPercent is the share of users that get the target, such as "5%", for people.
 	KeyPercent = "percent"
-	// KeyRepository is where the artifact's blobs are, below the prefix under which the manager
-	// publishes. It needs no signature: what is read there is checked against digests that the
-	// document names.
+	// KeyRepository has the repositories where the artifacts' blobs are, below the prefix under
+	// which the manager publishes, separated by spaces. It needs no signature: what is read there is
+	// checked against digests that the document names.
 	KeyRepository = "repository"
 	// KeyHostApp is the JSON of HostAppConfig in a host app's ConfigMap.
 	KeyHostApp = "hostapp"
@@ -54,12 +59,18 @@ func LedgerConfigMap(appID string) string {
 	return hex.EncodeToString(sum[:16]) + ".ledger"
 }
 
+// bounded cuts a name that is too long and ends it with a hash. Only such names
+// have the greatest length: else an object could be given the name that another's
+// long one is cut to.
 func bounded(name, suffix string) string {
-	if len(name)+len(suffix) <= maxConfigMapName {
+	if len(name)+len(suffix) < maxConfigMapName {
 		return name + suffix
 	}
 	sum := sha256.Sum256([]byte(name))
-	return strings.TrimRight(name[:150], ".-") + "." + hex.EncodeToString(sum[:16]) + suffix
+	end := "." + hex.EncodeToString(sum[:16]) + suffix
+	begin := name[:maxConfigMapName-len(end)]
+	kept := strings.TrimRight(begin, ".-") // which may not stand before a dot
+	return kept + strings.Repeat("x", len(begin)-len(kept)) + end
 }
 
 // HostAppConfig is what the manifest service knows of a host app.

@@ -14,10 +14,10 @@ func TestNamesOfConfigMaps(t *testing.T) {
 	for name, test := range map[string]struct{ got, want string }{
 		"a rollout":          {RolloutConfigMap("shop-team", "shop"), "shop-team.shop.rollout"},
 		"a host app":         {HostAppConfigMap("wallet"), "wallet.hostapp"},
-		"the longest":        {HostAppConfigMap(long[:245]), long[:245] + ".hostapp"},
-		"longer by one":      {HostAppConfigMap(long), long[:150] + ".934f3812ac2986862ed564d7de5d2a1a.hostapp"},
+		"the longest":        {HostAppConfigMap(long[:244]), long[:244] + ".hostapp"},
+		"longer by one":      {HostAppConfigMap(long[:245]), long[:212] + ".5553f05514a6f627ffe8341e08f80bc3.hostapp"},
 		"an app ID":          {LedgerConfigMap("com.example.shop"), "dbbf3d8654438d1f972ef64067d6520a.ledger"},
-		"a cut after a dash": {HostAppConfigMap(long[:149] + "-" + long), long[:149] + ".a21df490ea03ddb4042eb38cf65faf09.hostapp"},
+		"a cut after dashes": {HostAppConfigMap(long[:210] + "--" + long), long[:210] + "xx.7ccfa6b01d9e6bac5d00faff23a74549.hostapp"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.got != test.want {
@@ -64,6 +64,32 @@ func TestLongNamesThatBeginAlikeStayApart(t *testing.T) {
 	if a, b := HostAppConfigMap(long+"a"), HostAppConfigMap(long+"b"); a == b {
 		t.Errorf("both are %s", a)
 	}
+}
+
+func TestNoNameIsTheOneThatALongerIsCutTo(t *testing.T) {
+	long := strings.Repeat("a", 252)
+	cut, ok := strings.CutSuffix(RolloutConfigMap("shop-team", long), ".rollout")
+	rollout, ok2 := strings.CutPrefix(cut, "shop-team.")
+	if !ok || !ok2 {
+		t.Fatalf("the name of a long one is %s", cut)
+	}
+	if got := RolloutConfigMap("shop-team", rollout); got == cut+".rollout" {
+		t.Errorf("Rollouts %s and %s of one group both have %s", long, rollout, got)
+	}
+}
+
+// A namespace has no dot, so that where it ends cannot be told in two ways.
+func TestGroupsNeverShareAName(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := label.Draw(t, "a group"), label.Draw(t, "another")
+		rollout := subdomain.Draw(t, "a rollout")
+		forged := rapid.SampledFrom([]string{
+			subdomain.Draw(t, "any"), rollout, strings.TrimPrefix(a+"."+rollout, b+"."), b + "." + rollout, rollout + ".rollout", rollout + ".hostapp",
+		}).Draw(t, "a rollout of the other")
+		if a != b && RolloutConfigMap(a, rollout) == RolloutConfigMap(b, forged) {
+			t.Fatalf("%s/%s and %s/%s are both %s", a, rollout, b, forged, RolloutConfigMap(a, rollout))
+		}
+	})
 }
 
 func TestHostAppsAreReadAsTheyWereWritten(t *testing.T) {

@@ -5,11 +5,20 @@
 //
 //   - An approval counts when program, version, digest, role and host app are
 //     exactly those asked for. An approval without host app counts for rules
-//     without host app only.
+//     without host app only, and these speak for the host apps that the version
+//     was packaged for: one that was added later needs an approval that names it.
+//   - An approval is never older than the version object: a version that was
+//     deleted and created anew is asked for anew.
+//   - An approval of a step of a Rollout counts for that step of that attempt and
+//     for nothing else, and no other approval counts for a step.
 //   - Approvals are counted by distinct people. The author of the version is
 //     not among them unless the rule allows it. Where nobody knows the author,
 //     nobody is known to be somebody else, so only rules that allow
-//     self-approval can be met.
+//     self-approval can be met. A rule can ask for an author whom admission has
+//     checked; for other versions nothing meets it.
+//   - An approval that does not agree to every permission that the version needs
+//     does not count. Permissions that it can do without are withheld when a
+//     single approval leaves them out that counts, or would but for what it refuses.
 //   - An approval counts until the earlier of its own expiration and the rule's
 //     validity, and only while its Review exists.
 //   - One rejection of a digest is a veto, in whatever role, asked for or not,
@@ -20,7 +29,10 @@
 //     reviewer, or by somebody else who was proved to hold the verb overrule and
 //     is not the author; by the latter only while the rejecting Review exists, for
 //     the proof is about that object. It stays lifted when that approval expires, and comes
-//     back when its Review is deleted. A rejection never lifts another.
+//     back when its Review is deleted. A rejection never lifts another, and the
+//     approval of a step lifts none.
+//   - A request that the author has withdrawn is not made again while the
+//     withdrawn Review exists. That closes nothing: who may decide still can.
 //   - A host app is approved when every rule that concerns it is met, there is at
 //     least one such rule, and no veto holds. Only a policy that says role none
 //     makes a rule unnecessary, and without an enforcing policy nothing is approved.
@@ -53,6 +65,10 @@ type Review struct {
 	Role string
 	// HostApp that the decision is for; "" for all.
 	HostApp string
+	// Rollout whose step the decision is for; "" for one about the version.
+	Rollout string
+	// Attempt, from 1, and Step, from 0, of that Rollout. Without Rollout they mean nothing.
+	Attempt, Step int32
 	// Decision is one of v1alpha1.Decision….
 	Decision string
 	// Reviewer is the user who decided.
@@ -66,6 +82,9 @@ type Review struct {
 	Decided time.Time
 	// Expires is the review's own end; nil for none.
 	Expires *time.Time
+	// ApprovedPermissions are those that an approval agrees to; empty for all that are declared.
+	// Names that are not declared have no effect.
+	ApprovedPermissions []string
 	// Created is when the object was.
 	Created time.Time
 }
@@ -82,6 +101,8 @@ type Rule struct {
 	HostApp string
 	// SelfApproval allows the version's author to be one of them.
 	SelfApproval bool
+	// Proven asks for a version whose author admission has checked.
+	Proven bool
 	// Valid is how long a decision counts; 0 for without end.
 	Valid time.Duration
 }
@@ -92,11 +113,21 @@ type Question struct {
 	MiniProgram, VersionRef string
 	// Digest of the version's artifact; "" while there is none.
 	Digest string
+	// Created is when the version object was; approvals from before do not count. Zero when there is
+	// no such object: then none does. Compared in whole seconds, as the API server tells them.
+	Created time.Time
 	// Author of the version; "" when nobody knows.
 	Author string
+	// AuthorProven says that admission has checked the author.
+	AuthorProven bool
+	// Permissions that the version declares. Need unset means Required.
+	Permissions []v1alpha1.Permission
 	// HostApps that are asked about: all of the program's, or those of one
 	// rollout. They must be among those that Rules was called with.
 	HostApps []string
+	// LateHostApps were added to the program after the version was packaged: rules without host app do
+	// not speak for them. The same as Rules was called with.
+	LateHostApps []string
 	// Rules of the enforcing policies that cover the version, as Rules returns
 	// them. Those for host apps that are not asked about are left out of account.
 	Rules []Rule
@@ -120,6 +151,10 @@ const (
 	ReasonRejected = "Rejected"
 	// ReasonWaitingForApproval: approvals are missing.
 	ReasonWaitingForApproval = "WaitingForApproval"
+	// ReasonAuthorNotProven: a policy asks for an author whom admission has checked, so no approval helps.
+	ReasonAuthorNotProven = "AuthorNotProven"
+	// ReasonRequestWithdrawn: approvals are missing, and the author took back the requests for all of them.
+	ReasonRequestWithdrawn = "RequestWithdrawn"
 	// ReasonNoPolicy: no enforcing policy covers the version.
 	ReasonNoPolicy = "NoPolicy"
 	// ReasonNoApprovalAsked: policies cover the version and ask for no approval for some host app.
@@ -147,6 +182,9 @@ type Verdict struct {
 	Missing []Missing
 	// ApprovedHostApps are sorted.
 	ApprovedHostApps []string
+	// Withheld are declared permissions that the version can do without and that a reviewer leaves
+	// out. Sorted; host apps are not to grant them.
+	Withheld []string
 	// Counted are the sorted names of the reviews that counted, one for each person and rule.
 	Counted []string
 	// Expires is the earliest instant at which time alone can change the verdict,
@@ -167,10 +205,17 @@ type Missing struct {
 	HostApp string
 	// Count of distinct people.
 	Count int
+	// Unasked says that people are not to be asked for it: the author has withdrawn the request, or
+	// nobody can meet the rule for this version.
+	Unasked bool
 }
 
-// Reasons why a review does not count.
+// Reasons why a review does not count. ReasonAuthorNotProven is one too.
 const (
+	// ReasonOlderThanVersion: it was created before the version object.
+	ReasonOlderThanVersion = "OlderThanVersion"
+	// ReasonPermissionRefused: it does not agree to a permission that the version needs.
+	ReasonPermissionRefused = "PermissionRefused"
 	// ReasonOtherDigest: it is about other bytes.
 	ReasonOtherDigest = "OtherDigest"
 	// ReasonOtherVersion: it approves another version that has the same bytes.

@@ -13,12 +13,13 @@ import (
 // given is changed.
 func Judge(q Question, reviews []Review, now time.Time) Verdict {
 	q.HostApps = slices.Compact(slices.Sorted(slices.Values(q.HostApps)))
-	q.Rules = concerned(merge(q.Rules), q.HostApps)
+	q.Rules = concerned(merge(q.Rules), q)
 	j := &judge{q: q, now: now, reviews: mine(q, reviews)}
 	j.judgeVetoes()
 	for _, rule := range q.Rules {
 		j.tallies = append(j.tallies, j.tally(rule))
 	}
+	j.v.Withheld = slices.Compact(slices.Sorted(slices.Values(j.v.Withheld)))
 	j.explainOthers()
 	j.conclude()
 	slices.Sort(j.v.Counted)
@@ -40,15 +41,27 @@ type judge struct {
 
 // tally is how far a rule is met.
 type tally struct {
-	rule    Rule
-	missing int // distinct people that lack
+	rule      Rule
+	missing   int      // distinct people that lack
+	unproven  bool     // nobody can meet it for this version
+	withdrawn []Review // by which the author took back the request
 }
 
-// concerned are the rules that concern one of the host apps.
-func concerned(rules []Rule, hostApps []string) []Rule {
+// concerned are the rules that concern one of the host apps. Where none is asked
+// about, those without host app stay, so that people see what is asked for.
+func concerned(rules []Rule, q Question) []Rule {
 	return slices.DeleteFunc(rules, func(r Rule) bool {
-		return r.HostApp != "" && !slices.Contains(hostApps, r.HostApp)
+		concerns := slices.ContainsFunc(q.HostApps, func(h string) bool { return r.speaksFor(h, q.LateHostApps) })
+		return !concerns && (r.HostApp != "" || len(q.HostApps) > 0)
 	})
+}
+
+// speaksFor says whether the host app needs what the rule asks for.
+func (r Rule) speaksFor(hostApp string, late []string) bool {
+	if r.HostApp == "" {
+		return !slices.Contains(late, hostApp)
+	}
+	return r.HostApp == hostApp
 }
 
 // mine returns the reviews that can matter to the question, in a total order.
@@ -69,9 +82,11 @@ func mine(q Question, reviews []Review) []Review {
 func compareReviews(a, b Review) int {
 	return cmp.Or(
 		cmp.Compare(a.Name, b.Name), cmp.Compare(a.VersionRef, b.VersionRef), cmp.Compare(a.Digest, b.Digest),
-		cmp.Compare(a.Role, b.Role), cmp.Compare(a.HostApp, b.HostApp), cmp.Compare(a.Decision, b.Decision),
+		cmp.Compare(a.Role, b.Role), cmp.Compare(a.HostApp, b.HostApp), cmp.Compare(a.Rollout, b.Rollout),
+		cmp.Compare(a.Attempt, b.Attempt), cmp.Compare(a.Step, b.Step), cmp.Compare(a.Decision, b.Decision),
 		cmp.Compare(a.Reviewer, b.Reviewer), cmp.Compare(a.Supersedes, b.Supersedes), a.Decided.Compare(b.Decided),
 		compareEnds(a.Expires, b.Expires), a.Created.Compare(b.Created), compareBools(a.Overrules, b.Overrules),
+		slices.Compare(a.ApprovedPermissions, b.ApprovedPermissions),
 	)
 }
 
@@ -112,10 +127,14 @@ func (j *judge) approves(r Review) bool {
 func (j *judge) tally(rule Rule) tally {
 	best := map[string]Review{} // by reviewer: the review that counts longest
 	for _, r := range j.reviews {
-		if !j.approves(r) || r.Role != rule.Role || r.HostApp != rule.HostApp {
+		if !j.approves(r) || r.Rollout != "" || r.Role != rule.Role || r.HostApp != rule.HostApp {
 			continue
 		}
-		if why, ok := j.disqualifies(r, rule); ok {
+		why, ok := j.disqualifies(r, rule)
+		if !ok || why.Reason == ReasonPermissionRefused {
+			j.withhold(r, rule) // who refuses what is needed must not thereby grant the rest
+		}
+		if ok {
 			j.ignore(why)
 			continue
 		}
@@ -132,17 +151,44 @@ func (j *judge) tally(rule Rule) tally {
 	}
 	for _, r := range best {
 		j.v.Counted = append(j.v.Counted, r.Name)
-		if until := end(r, rule); compareEnds(until, j.v.Expires) < 0 {
-			j.v.Expires = new(*until) // a copy: until may be the caller's
-		}
+		j.expire(end(r, rule))
 	}
 	given := min(len(best), rule.Count)
 	j.v.Required += rule.Count
 	j.v.Given += given
-	if given < rule.Count {
-		j.v.Missing = append(j.v.Missing, Missing{rule.Role, rule.HostApp, rule.Count - given})
+	t := tally{rule: rule, missing: rule.Count - given, unproven: j.unproven(rule), withdrawn: j.takenBack(rule)}
+	if t.missing > 0 {
+		j.v.Missing = append(j.v.Missing, Missing{rule.Role, rule.HostApp, t.missing, t.unproven || len(t.withdrawn) > 0})
 	}
-	return tally{rule: rule, missing: rule.Count - given}
+	return t
+}
+
+// expire notes an instant at which the verdict can change; nil for none.
+func (j *judge) expire(until *time.Time) {
+	if compareEnds(until, j.v.Expires) < 0 {
+		j.v.Expires = new(*until) // a copy: until may be the caller's
+	}
+}
+
+// unproven says whether the rule asks for an author whom admission has checked, and nobody has.
+func (j *judge) unproven(rule Rule) bool { return rule.Proven && !j.q.AuthorProven }
+
+// takenBack are the reviews by which the author withdrew the request for the
+// rule. Those of an earlier version object took back what that one asked for.
+func (j *judge) takenBack(rule Rule) []Review {
+	var back []Review
+	for _, r := range j.reviews {
+		same := r.VersionRef == j.q.VersionRef && r.Digest == j.q.Digest && r.Rollout == "" && r.Role == rule.Role && r.HostApp == rule.HostApp
+		if r.Decision == v1alpha1.DecisionWithdrawn && same && !j.older(r) {
+			back = append(back, r)
+		}
+	}
+	return back
+}
+
+// older says whether r is from before the version object, or there is none.
+func (j *judge) older(r Review) bool {
+	return j.q.Created.IsZero() || r.Created.Truncate(time.Second).Before(j.q.Created.Truncate(time.Second))
 }
 
 // disqualifies says why an approval does not count for the rule that it is for.
@@ -151,12 +197,18 @@ func (j *judge) disqualifies(r Review, rule Rule) (Ignored, bool) {
 	switch {
 	case r.Reviewer == "":
 		return noReviewer(r), true
+	case j.older(r):
+		return olderThanVersion(r, j.q.VersionRef), true
 	case !rule.SelfApproval && j.q.Author == "":
 		return authorUnknown(r), true
 	case !rule.SelfApproval && r.Reviewer == j.q.Author:
 		return byAuthor(r), true
+	case j.unproven(rule):
+		return authorNotProven(r, rule, j.q.Author), true
 	case until != nil && !j.now.Before(*until):
 		return expired(r, *until), true
+	case len(j.refused(r)) > 0:
+		return permissionRefused(r, j.refused(r)), true
 	default:
 		return Ignored{}, false
 	}
@@ -188,7 +240,9 @@ func (j *judge) explainOthers() {
 	}
 	for _, r := range j.reviews {
 		switch {
-		case r.Decision == v1alpha1.DecisionWithdrawn && r.VersionRef == j.q.VersionRef:
+		case r.Rollout != "" && r.Decision != v1alpha1.DecisionRejected:
+			// It is about a step and has no business here.
+		case r.Decision == v1alpha1.DecisionWithdrawn && r.VersionRef == j.q.VersionRef && r.Digest == j.q.Digest && !j.older(r):
 			j.ignore(withdrawn(r))
 		case r.Decision != v1alpha1.DecisionApproved && r.Decision != v1alpha1.DecisionRejected:
 			// Pending ones are asked for and wait; that is no fault of theirs.
@@ -205,7 +259,9 @@ func (j *judge) explainOthers() {
 		}
 	}
 	for _, d := range j.q.Decisions {
-		gone := !slices.ContainsFunc(j.reviews, func(r Review) bool { return r.Name == d.Review })
+		gone := !slices.ContainsFunc(j.reviews, func(r Review) bool {
+			return r.Name == d.Review && r.Decision == d.Decision // under its name another may be asked for since
+		})
 		if d.Decision == v1alpha1.DecisionApproved && d.Digest == j.q.Digest && gone {
 			j.ignore(deleted(d))
 		}
@@ -223,7 +279,7 @@ func (j *judge) conclude() {
 	for _, h := range j.q.HostApps {
 		met, rules := true, 0
 		for _, t := range j.tallies {
-			if t.rule.HostApp == "" || t.rule.HostApp == h {
+			if t.rule.speaksFor(h, j.q.LateHostApps) {
 				rules++
 				met = met && t.missing == 0
 			}

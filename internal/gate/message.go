@@ -12,18 +12,20 @@ import (
 // shownItems bounds lists in messages: a program for fifty host apps may lack hundreds of approvals.
 const shownItems = 10
 
+const noArtifact = "nothing can be approved before the version's artifact is in the registry"
+
 // explain returns the verdict's reason and message. unasked are the host apps
 // that need an approval and that no rule asks one for.
 func (j *judge) explain(unasked []string) (reason, message string) {
 	switch {
 	case j.q.Digest == "":
-		return ReasonNoArtifact, "nothing can be approved before the version's artifact is in the registry"
+		return ReasonNoArtifact, noArtifact
 	case len(j.q.HostApps) == 0:
 		return ReasonNoHostApp, "nothing is approved, for no host app is asked about: name one in spec.hostApps"
 	case j.v.Approved && len(j.tallies) == 0:
 		return ReasonNoApprovalNeeded, "no approval is needed, as a ReviewPolicy with role none says"
 	case j.v.Approved:
-		return ReasonApproved, fmt.Sprintf("has %d of %d approvals, for host %s", j.v.Given, j.v.Required, apps(j.q.HostApps))
+		return ReasonApproved, fmt.Sprintf("has %d of %d approvals, for host %s", j.v.Given, j.v.Required, apps(j.q.HostApps)) + j.withheldText()
 	}
 
 	var parts []string
@@ -36,8 +38,8 @@ func (j *judge) explain(unasked []string) (reason, message string) {
 		parts = append(parts, "nothing is approved, for no ReviewPolicy with enforcement Enforce covers this version: ask the platform's administrators for one")
 		return reason, strings.Join(parts, "; ")
 	}
-	if waits := j.waitsText(); waits != "" {
-		reason = firstOf(reason, ReasonWaitingForApproval)
+	if why, waits := j.waits(); why != "" {
+		reason = firstOf(reason, why)
 		parts = append(parts, waits)
 	}
 	unasked = slices.DeleteFunc(unasked, j.vetoed)
@@ -66,21 +68,45 @@ func (j *judge) vetoesText() string {
 	return list(items)
 }
 
-// waitsText tells which approvals are missing. What a veto makes useless is not asked for.
-func (j *judge) waitsText() string {
-	open := slices.ContainsFunc(j.q.HostApps, func(h string) bool { return !j.vetoed(h) })
-	var items []string
-	for _, m := range j.v.Missing {
-		if m.HostApp == "" && !open || m.HostApp != "" && j.vetoed(m.HostApp) {
+// waits tells which approvals are missing. What a veto makes useless is not asked for.
+func (j *judge) waits() (reason, message string) {
+	var waits, others []string
+	for _, t := range j.tallies {
+		useful := slices.ContainsFunc(j.q.HostApps, func(h string) bool { return t.rule.speaksFor(h, j.q.LateHostApps) && !j.vetoed(h) })
+		if t.missing == 0 || !useful {
 			continue
 		}
-		items = append(items, fmt.Sprintf("%s of role %s%s (needs approve on miniprograms/review-%s)",
-			approvals(m.Count), m.Role, forHostApp(m.HostApp), m.Role))
+		lacks := fmt.Sprintf("%s of role %s%s", approvals(t.missing), t.rule.Role, forHostApp(t.rule.HostApp))
+		switch {
+		case t.unproven:
+			reason = ReasonAuthorNotProven
+			others = append(others, lacks+" would not count: "+unprovenText(t.rule, j.q.Author))
+		case len(t.withdrawn) > 0:
+			reason = firstOf(reason, ReasonRequestWithdrawn)
+			var by []string
+			for _, r := range t.withdrawn {
+				by = append(by, withdrawn(r).Message)
+			}
+			others = append(others, fmt.Sprintf("%s is not asked for: %s", lacks, list(by)))
+		default:
+			waits = append(waits, fmt.Sprintf("%s (needs approve on miniprograms/review-%s)", lacks, t.rule.Role))
+		}
 	}
-	if len(items) == 0 {
+	if len(waits) > 0 {
+		if reason != ReasonAuthorNotProven { // all other approvals together would not help
+			reason = ReasonWaitingForApproval
+		}
+		others = append([]string{"waits for " + list(waits)}, others...)
+	}
+	return reason, list(others)
+}
+
+// withheldText tells what the approvals leave out.
+func (j *judge) withheldText() string {
+	if len(j.v.Withheld) == 0 {
 		return ""
 	}
-	return "waits for " + list(items)
+	return fmt.Sprintf("; without %s, which reviewers withhold", quoted(j.v.Withheld))
 }
 
 // list joins items by "; " and writes out the first ten.
@@ -166,7 +192,54 @@ func samePerson(r, counted Review) Ignored {
 }
 
 func withdrawn(r Review) Ignored {
-	return Ignored{r.Name, ReasonWithdrawn, fmt.Sprintf("review %s was withdrawn", r.Name)}
+	by := r.Reviewer
+	if by == "" {
+		by = "the author"
+	}
+	return Ignored{r.Name, ReasonWithdrawn, fmt.Sprintf("review %s was withdrawn by %s; kubectl delete mprev %s asks again", r.Name, by, r.Name)}
+}
+
+func olderThanVersion(r Review, version string) Ignored {
+	return Ignored{r.Name, ReasonOlderThanVersion, fmt.Sprintf("review %s is older than version %s, which was deleted and created anew, or exists no more: an approval does not outlive the version that it was given for, so a new one is needed", r.Name, version)}
+}
+
+func authorNotProven(r Review, rule Rule, author string) Ignored {
+	return Ignored{r.Name, ReasonAuthorNotProven, fmt.Sprintf("review %s by %s does not count: %s", r.Name, r.Reviewer, unprovenText(rule, author))}
+}
+
+// unprovenText says why a rule that asks for a proven author cannot be met, and what to do.
+func unprovenText(rule Rule, author string) string {
+	fact := "nobody knows who handed this one in"
+	if author != "" {
+		fact = author + " was only declared by another account"
+	}
+	return fmt.Sprintf("ReviewPolicy %s asks in role %s for versions whose author admission has checked, and %s (status.author): the author has to create a version with an own account", rule.Policy, rule.Role, fact)
+}
+
+func permissionRefused(r Review, refused []string) Ignored {
+	return Ignored{r.Name, ReasonPermissionRefused, fmt.Sprintf("review %s by %s approves without %s, which the version needs: reject it with a comment, or agree to it in spec.approvedPermissions of another review", r.Name, r.Reviewer, quoted(refused))}
+}
+
+func refusedAtStep(r Review, refused []string) Ignored {
+	return Ignored{r.Name, ReasonPermissionRefused, fmt.Sprintf("review %s by %s approves without %s, which the version is released with: reject it with a comment, leave out spec.approvedPermissions, or have it withheld by a review of the version", r.Name, r.Reviewer, quoted(refused))}
+}
+
+// quoted writes `permission "a"`, or `permissions "a", "b"`.
+func quoted(names []string) string {
+	text := "permission "
+	if len(names) > 1 {
+		text = "permissions "
+	}
+	for i, n := range names[:min(shownItems, len(names))] {
+		if i > 0 {
+			text += ", "
+		}
+		text += fmt.Sprintf("%q", n)
+	}
+	if rest := len(names) - shownItems; rest > 0 {
+		text += fmt.Sprintf(" and %d more", rest)
+	}
+	return text
 }
 
 func otherDigest(r Review, digest string) Ignored {

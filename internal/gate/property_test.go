@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 )
 
 // The generators draw from few values, so that reviews meet rules, each other
@@ -30,6 +32,11 @@ var genReview = rapid.Custom(func(t *rapid.T) Review {
 		Digest:      genDigest.Draw(t, "digest"), Role: genRole.Draw(t, "role"), HostApp: genApp.Draw(t, "app"),
 		Decision: genDecision.Draw(t, "decision"), Reviewer: genPerson.Draw(t, "reviewer"),
 		Overrules: rapid.Bool().Draw(t, "overrules"), Decided: at(genMinutes.Draw(t, "decided")),
+		Created:             rapid.SampledFrom([]time.Time{at(-5), at(-5), at(-5), at(-5), at(-9)}).Draw(t, "created"),
+		ApprovedPermissions: rapid.SampledFrom([][]string{nil, nil, nil, {"pay"}, {"pay", "camera"}, {"none"}}).Draw(t, "agrees to"),
+	}
+	if rapid.IntRange(0, 9).Draw(t, "is of a step") == 0 {
+		r.Rollout, r.Attempt = "main", 1
 	}
 	if rapid.IntRange(0, 2).Draw(t, "supersedes anything") == 0 {
 		r.Supersedes = genName.Draw(t, "supersedes")
@@ -43,15 +50,18 @@ var genReview = rapid.Custom(func(t *rapid.T) Review {
 var genRule = rapid.Custom(func(t *rapid.T) Rule {
 	return Rule{
 		Role: genRole.Draw(t, "role"), Count: rapid.IntRange(0, 3).Draw(t, "count"), HostApp: genApp.Draw(t, "app"),
-		SelfApproval: rapid.Bool().Draw(t, "self"), Valid: time.Duration(rapid.IntRange(0, 3).Draw(t, "valid")) * time.Minute,
+		SelfApproval: rapid.Bool().Draw(t, "self"), Proven: rapid.IntRange(0, 3).Draw(t, "proven") == 0, Valid: time.Duration(rapid.IntRange(0, 3).Draw(t, "valid")) * time.Minute,
 	}
 })
 
 var genQuestion = rapid.Custom(func(t *rapid.T) Question {
 	q := Question{
 		MiniProgram: "map", VersionRef: "map-1", Digest: digest, Author: rapid.SampledFrom([]string{"ann", "ann", "ann", ""}).Draw(t, "author"),
-		HostApps:         rapid.SampledFrom([][]string{{"wallet"}, {"wallet", "chat"}, {"chat", "wallet"}, {}}).Draw(t, "apps"),
-		Rules:            rapid.SliceOfN(genRule, 0, 3).Draw(t, "rules"),
+		HostApps:     rapid.SampledFrom([][]string{{"wallet"}, {"wallet", "chat"}, {"chat", "wallet"}, {}}).Draw(t, "apps"),
+		Rules:        rapid.SliceOfN(genRule, 0, 3).Draw(t, "rules"),
+		LateHostApps: rapid.SampledFrom([][]string{nil, nil, {"chat"}}).Draw(t, "late"),
+		Created:      at(-7), AuthorProven: rapid.Bool().Draw(t, "author is proven"),
+		Permissions:      rapid.SampledFrom([][]v1alpha1.Permission{nil, {{Name: "pay"}, {Name: "camera", Need: "Optional"}}}).Draw(t, "permissions"),
 		NoApprovalNeeded: rapid.IntRange(0, 3).Draw(t, "none") == 0, Covered: rapid.IntRange(0, 7).Draw(t, "covered") > 0,
 	}
 	if rapid.IntRange(0, 7).Draw(t, "remembers") == 0 {
@@ -70,10 +80,12 @@ func people(q Question, rule Rule, reviews []Review) int {
 	seen := map[string]bool{}
 	for _, r := range reviews {
 		matches := r.MiniProgram == q.MiniProgram && r.VersionRef == q.VersionRef && r.Digest == q.Digest &&
-			r.Role == rule.Role && r.HostApp == rule.HostApp && r.Decision == "Approved" && r.Reviewer != ""
+			r.Role == rule.Role && r.HostApp == rule.HostApp && r.Decision == "Approved" && r.Reviewer != "" &&
+			r.Rollout == "" && !r.Created.Before(q.Created)
+		agreed := len(q.Permissions) == 0 || len(r.ApprovedPermissions) == 0 || slices.Contains(r.ApprovedPermissions, "pay")
 		inTime := (r.Expires == nil || now.Before(*r.Expires)) && (rule.Valid == 0 || now.Before(r.Decided.Add(rule.Valid)))
 		somebodyElse := rule.SelfApproval || (q.Author != "" && r.Reviewer != q.Author)
-		if matches && inTime && somebodyElse {
+		if matches && agreed && inTime && somebodyElse && (q.AuthorProven || !rule.Proven) {
 			seen[r.Reviewer] = true
 		}
 	}
@@ -85,7 +97,8 @@ func people(q Question, rule Rule, reviews []Review) int {
 func enough(q Question, hostApp string, reviews []Review) bool {
 	rules := 0
 	for _, rule := range q.Rules {
-		if rule.HostApp != "" && rule.HostApp != hostApp {
+		late := slices.Contains(q.LateHostApps, hostApp)
+		if rule.HostApp != hostApp && (rule.HostApp != "" || late) {
 			continue
 		}
 		rules++
@@ -204,6 +217,33 @@ func TestNothingChangesBeforeTheVerdictExpires(t *testing.T) {
 		v.Ignored, later.Ignored = nil, nil // of one person's reviews, the one that does not count may expire
 		if diff := cmp.Diff(v, later); diff != "" {
 			t.Fatalf("the verdict changed before it expired:\n%s", diff)
+		}
+	})
+}
+
+func TestAgreeingToLessNeverOpensAnything(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q, reviews := genQuestion.Draw(t, "question"), rapid.SliceOfN(genReview, 1, 10).Draw(t, "reviews")
+		less := slices.Clone(reviews)
+		r := &less[rapid.IntRange(0, len(less)-1).Draw(t, "which")]
+		keeps := rapid.SampledFrom([]string{"none", "pay", "camera"}).Draw(t, "keeps")
+		if len(r.ApprovedPermissions) > 0 && !slices.Contains(r.ApprovedPermissions, keeps) {
+			keeps = "none"
+		}
+		r.ApprovedPermissions = []string{keeps}
+		before, after := Judge(q, reviews, now), Judge(q, less, now)
+		for _, h := range after.ApprovedHostApps {
+			if !slices.Contains(before.ApprovedHostApps, h) {
+				t.Fatalf("agreeing to less opened host app %s: %+v", h, after)
+			}
+		}
+		for _, p := range before.Withheld {
+			if !slices.Contains(after.Withheld, p) {
+				t.Fatalf("agreeing to less granted %s: %+v", p, after)
+			}
+		}
+		if before.Rejected && !after.Rejected {
+			t.Fatalf("agreeing to less lifted a veto: %+v", after)
 		}
 	})
 }

@@ -16,8 +16,10 @@ import (
 // An approval without host apps, in a policy without host apps, becomes one rule
 // that concerns all. Any other becomes one rule for each of the program's host
 // apps that both the policy and the approval name; what neither leaves is no rule.
+// The rule that concerns all does not speak for the late host apps, which were added
+// after the version was packaged: for each of these it becomes one that names it.
 // Where several ask for the same role and host app, the larger count, the
-// stricter self-approval and the shorter validity hold.
+// stricter self-approval, the proven author and the shorter validity hold.
 //
 // covered says that an enforcing policy covers at least one of the host apps.
 // none says that a policy asks for nobody: role none must stand for every host
@@ -25,7 +27,7 @@ import (
 //
 // The rules are sorted by role and host app. hostApps should be all of the program's: a
 // rollout asks with the same rules about fewer in Question.HostApps.
-func Rules(policies []v1alpha1.ReviewPolicy, hostApps []string) (rules []Rule, covered, none bool) {
+func Rules(policies []v1alpha1.ReviewPolicy, hostApps, late []string) (rules []Rule, covered, none bool) {
 	var free []string // host apps for which some policy says role none
 	for i := range policies {
 		spec := &policies[i].Spec
@@ -44,7 +46,7 @@ func Rules(policies []v1alpha1.ReviewPolicy, hostApps []string) (rules []Rule, c
 				continue
 			}
 			if len(spec.HostApps) == 0 && len(a.HostApps) == 0 {
-				targets = []string{""}
+				targets = forAll(hostApps, late)
 			}
 			for _, h := range targets {
 				rules = append(rules, ruleOf(policies[i].Name, a, h))
@@ -54,10 +56,23 @@ func Rules(policies []v1alpha1.ReviewPolicy, hostApps []string) (rules []Rule, c
 	rules = merge(rules)
 	none = len(free) > 0
 	for _, h := range hostApps {
-		ruled := slices.ContainsFunc(rules, func(r Rule) bool { return r.HostApp == "" || r.HostApp == h })
+		ruled := slices.ContainsFunc(rules, func(r Rule) bool { return r.speaksFor(h, late) })
 		none = none && (ruled || slices.Contains(free, h))
 	}
 	return rules, covered, none
+}
+
+// forAll returns what a rule for all host apps is for: "" for those that are not late, and each late one.
+func forAll(hostApps, late []string) []string {
+	var targets []string
+	for _, h := range hostApps {
+		if slices.Contains(late, h) {
+			targets = append(targets, h)
+		} else if !slices.Contains(targets, "") {
+			targets = append(targets, "")
+		}
+	}
+	return targets
 }
 
 // common returns the names that selected has too; all of them when it selects nothing in particular.
@@ -76,12 +91,12 @@ func common(names, selected []string) []string {
 
 // ruleOf returns what an approval asks for one host app, or for all when hostApp is "".
 func ruleOf(policy string, a v1alpha1.ApprovalRule, hostApp string) Rule {
-	rule := Rule{Policy: policy, Role: a.Role, Count: 1, HostApp: hostApp, SelfApproval: a.SelfApproval == v1alpha1.SelfApprovalAllowed}
-	if a.Count != nil {
-		rule.Count = int(*a.Count)
+	rule := Rule{Policy: policy, Role: a.Role, Count: 1, HostApp: hostApp, SelfApproval: a.SelfApproval == v1alpha1.SelfApprovalAllowed, Proven: a.Author == v1alpha1.AuthorProven}
+	if a.Count != 0 {
+		rule.Count = int(a.Count)
 	}
-	if a.ValidSeconds != nil {
-		rule.Valid = time.Duration(*a.ValidSeconds) * time.Second
+	if a.ValidSeconds != 0 {
+		rule.Valid = time.Duration(a.ValidSeconds) * time.Second
 	}
 	return rule
 }
@@ -107,6 +122,7 @@ func merge(rules []Rule) []Rule {
 func stricter(a, b Rule) Rule {
 	a.Count = max(a.Count, b.Count)
 	a.SelfApproval = a.SelfApproval && b.SelfApproval
+	a.Proven = a.Proven || b.Proven
 	if b.Valid > 0 && (a.Valid <= 0 || b.Valid < a.Valid) {
 		a.Valid = b.Valid
 	}

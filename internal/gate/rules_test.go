@@ -37,6 +37,7 @@ func TestRules(t *testing.T) {
 	tests := map[string]struct {
 		policies []v1alpha1.ReviewPolicy
 		hostApps []string // unset: wallet and chat
+		late     []string
 		want     answer
 	}{
 		"no policy asks for nothing and covers nothing": {},
@@ -49,9 +50,9 @@ func TestRules(t *testing.T) {
 		},
 		"everything that an approval says is in the rule": {
 			policies: []v1alpha1.ReviewPolicy{policy("base", []v1alpha1.ApprovalRule{
-				{Role: "quality", Count: new(int32(3)), SelfApproval: "Allowed", ValidSeconds: new(int64(60))},
+				{Role: "quality", Count: 3, SelfApproval: "Allowed", Author: "Proven", ValidSeconds: 60},
 			}, enforcement("Enforce"))},
-			want: answer{Rules: []Rule{{Policy: "base", Role: "quality", Count: 3, SelfApproval: true, Valid: time.Minute}}, Covered: true},
+			want: answer{Rules: []Rule{{Policy: "base", Role: "quality", Count: 3, SelfApproval: true, Proven: true, Valid: time.Minute}}, Covered: true},
 		},
 		"an approval with host apps is asked for each that the program is for": {
 			policies: []v1alpha1.ReviewPolicy{policy("base", []v1alpha1.ApprovalRule{{Role: "privacy", HostApps: []string{"wallet", "maps", "chat"}}})},
@@ -72,9 +73,9 @@ func TestRules(t *testing.T) {
 		},
 		"policies that ask the same together ask for the stricter": {
 			policies: []v1alpha1.ReviewPolicy{
-				policy("c", []v1alpha1.ApprovalRule{{Role: "quality", Count: new(int32(1)), SelfApproval: "Allowed", ValidSeconds: new(int64(120))}}),
-				policy("a", []v1alpha1.ApprovalRule{{Role: "quality", Count: new(int32(2)), SelfApproval: "Allowed"}}),
-				policy("b", []v1alpha1.ApprovalRule{{Role: "quality", SelfApproval: "Forbidden", ValidSeconds: new(int64(60))}}),
+				policy("c", []v1alpha1.ApprovalRule{{Role: "quality", Count: 1, SelfApproval: "Allowed", ValidSeconds: 120}}),
+				policy("a", []v1alpha1.ApprovalRule{{Role: "quality", Count: 2, SelfApproval: "Allowed"}}),
+				policy("b", []v1alpha1.ApprovalRule{{Role: "quality", SelfApproval: "Forbidden", ValidSeconds: 60}}),
 			},
 			want: answer{Rules: []Rule{{Policy: "a, b, c", Role: "quality", Count: 2, Valid: time.Minute}}, Covered: true},
 		},
@@ -117,7 +118,7 @@ func TestRules(t *testing.T) {
 				apps = []string{"wallet", "chat"}
 			}
 			var got answer
-			got.Rules, got.Covered, got.None = Rules(tc.policies, apps)
+			got.Rules, got.Covered, got.None = Rules(tc.policies, apps, tc.late)
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("Rules (-want +got):\n%s", diff)
 			}

@@ -93,5 +93,5 @@ func (j *judge) lifts(r Review, x Rejection) bool {
 	overrules := r.Overrules && r.Reviewer != j.q.Author && j.stands(x)
 	entitled := r.Reviewer != "" && (r.Reviewer == x.Reviewer || overrules)
 	later := !r.Decided.Before(x.Time.Truncate(time.Second))
-	return r.Decision == v1alpha1.DecisionApproved && named && same && entitled && later
+	return r.Decision == v1alpha1.DecisionApproved && r.Rollout == "" && named && same && entitled && later
 }

@@ -231,7 +231,18 @@ func TestJudgeLiftsVetoes(t *testing.T) {
 		},
 		"a withdrawn review lifts nothing": {
 			question: question(), reviews: []Review{veto, review("r1", supersedes("r0"), decided(-30), func(r *Review) { r.Decision = "Withdrawn" })},
-			want: with(rejected(), func(v *Verdict) { v.Ignored = []Ignored{{"r1", "Withdrawn", "review r1 was withdrawn"}} }),
+			want: with(rejected(), func(v *Verdict) {
+				v.Missing[0].Unasked = true
+				v.Ignored = []Ignored{{"r1", "Withdrawn", "review r1 was withdrawn by bob; kubectl delete mprev r1 asks again"}}
+			}),
+		},
+		"the approval of a step lifts nothing": {
+			question: question(), reviews: []Review{veto, review("r1", supersedes("r0"), decided(-30), forStep("main", 1, 0))},
+			want: with(rejected(), func(v *Verdict) { v.Ignored = []Ignored{liftsNothing(review("r1", supersedes("r0")))} }),
+		},
+		"a rejection of a step is a veto of the version": {
+			question: question(), reviews: []Review{review("r0", rejects, forStep("main", 1, 0)), review("r1", by("carol"))},
+			want: with(rejected(), func(v *Verdict) { v.Given, v.Missing, v.Counted = 1, nil, []string{"r1"} }),
 		},
 		"a rejection lifts no other": {
 			question: question(), reviews: []Review{veto, review("r1", rejects, supersedes("r0"), decided(-30))},

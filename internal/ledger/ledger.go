@@ -5,6 +5,10 @@
 // It is one ConfigMap for each app ID in the publication namespace. Two
 // developer groups cannot hold one app ID, and a Rollout that is created anew
 // goes on from the numbers that host apps have seen.
+//
+// An app ID changes its holder only by Transfer. The page counts its holders, and
+// a transfer names the count that it was meant for: each takes effect at most
+// once, however often it is asked for.
 package ledger
 
 import (
@@ -48,19 +52,24 @@ type Entry struct {
 
 // page is the whole ledger of one app ID.
 type page struct {
-	AppID   string  `json:"appID"`
-	Holder  Holder  `json:"holder"`
+	AppID  string `json:"appID"`
+	Holder Holder `json:"holder"`
+	// Holders counts those who have held the app ID so far; the first is 1.
+	Holders int64   `json:"holders"`
 	Entries []Entry `json:"entries,omitempty"`
 }
 
 // TakenError says that another MiniProgram holds the app ID.
 type TakenError struct {
-	AppID  string
+	AppID string
+	// Holder is not part of the text, which another developer group reads.
 	Holder Holder
+	// Holders counts those who have held the app ID so far.
+	Holders int64
 }
 
 func (e *TakenError) Error() string {
-	return fmt.Sprintf("spec.appID %s is held by another MiniProgram; choose another app ID, or ask the platform's administrators to transfer it", e.AppID)
+	return fmt.Sprintf("spec.appID %s is held by another MiniProgram", e.AppID)
 }
 
 // ErrUnclaimed says that nobody holds the app ID yet.
@@ -74,19 +83,17 @@ type Ledger struct {
 }
 
 // Claim records the holder of an app ID at the first call, and afterwards fails
-// with a *TakenError for every other.
-func (l *Ledger) Claim(ctx context.Context, appID string, holder Holder) error {
+// with a *TakenError for every other. It returns how many have held the app ID so
+// far, the holder among them.
+func (l *Ledger) Claim(ctx context.Context, appID string, holder Holder) (holders int64, err error) {
 	p, cm, err := l.read(ctx, appID)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if cm != nil {
-		if p.Holder != holder {
-			return &TakenError{AppID: appID, Holder: p.Holder}
-		}
-		return nil
+	if cm == nil {
+		return 1, l.write(ctx, nil, page{AppID: appID, Holder: holder, Holders: 1})
 	}
-	return l.write(ctx, nil, page{AppID: appID, Holder: holder})
+	return p.Holders, p.heldBy(holder)
 }
 
 // Holds fails with a *TakenError when somebody else holds the app ID, and with
@@ -99,8 +106,32 @@ func (l *Ledger) Holds(ctx context.Context, appID string, holder Holder) error {
 	if cm == nil {
 		return ErrUnclaimed
 	}
+	return p.heldBy(holder)
+}
+
+// Transfer makes to the holder of an app ID that has had exactly holders holders
+// so far. With any other count it fails with a *TakenError and changes nothing, so
+// that a transfer is never done twice; and so it does not matter who asks again,
+// or when. It fails with ErrUnclaimed when nobody holds the app ID yet.
+func (l *Ledger) Transfer(ctx context.Context, appID string, to Holder, holders int64) error {
+	p, cm, err := l.read(ctx, appID)
+	if err != nil {
+		return err
+	}
+	if cm == nil {
+		return ErrUnclaimed
+	}
+	taken := p.heldBy(to)
+	if taken == nil || p.Holders != holders {
+		return taken
+	}
+	p.Holder, p.Holders = to, holders+1
+	return l.write(ctx, cm, p)
+}
+
+func (p *page) heldBy(holder Holder) error {
 	if p.Holder != holder {
-		return &TakenError{AppID: appID, Holder: p.Holder}
+		return &TakenError{AppID: p.AppID, Holder: p.Holder, Holders: p.Holders}
 	}
 	return nil
 }
@@ -119,16 +150,20 @@ func (l *Ledger) Find(ctx context.Context, appID, channel string, hostApps []str
 	return found, nil
 }
 
-// Record writes what a rollout has reached in the place of what it wrote before.
+// Record writes what a rollout of the holder has reached in the place of what it
+// wrote before, and fails with a *TakenError for every other.
 // It writes nothing when nothing but the sequence changed: numbers are also
 // derived from the time, so the ledger need not follow every step.
-func (l *Ledger) Record(ctx context.Context, appID string, e Entry) error {
+func (l *Ledger) Record(ctx context.Context, appID string, holder Holder, e Entry) error {
 	p, cm, err := l.read(ctx, appID)
 	if err != nil {
 		return err
 	}
 	if cm == nil {
 		return fmt.Errorf("recording %s/%s: nobody holds app ID %s yet", e.Namespace, e.Rollout, appID)
+	}
+	if err := p.heldBy(holder); err != nil {
+		return err
 	}
 	e.HostApps = slices.Sorted(slices.Values(e.HostApps))
 	i := slices.IndexFunc(p.Entries, func(o Entry) bool {
@@ -163,6 +198,7 @@ func (l *Ledger) read(ctx context.Context, appID string) (page, *corev1.ConfigMa
 	if err := json.Unmarshal([]byte(cm.Data[dataKey]), &p); err != nil || p.AppID != appID {
 		return page{}, nil, fmt.Errorf("ConfigMap %s/%s, the ledger of app ID %s, was damaged: restore it, or delete it if nobody else ever held the app ID", l.Namespace, name, appID)
 	}
+	p.Holders = max(p.Holders, 1)
 	return p, &cm, nil
 }
 

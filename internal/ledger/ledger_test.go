@@ -36,7 +36,7 @@ func newLedger(t *testing.T) *ledger.Ledger {
 func claimed(t *testing.T) *ledger.Ledger {
 	t.Helper()
 	l := newLedger(t)
-	if err := l.Claim(t.Context(), appID, shop); err != nil {
+	if _, err := l.Claim(t.Context(), appID, shop); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -58,28 +58,29 @@ func TestAnAppIDHasOneHolder(t *testing.T) {
 		t.Errorf("before the claim: %v", err)
 	}
 	for range 2 {
-		if err := l.Claim(ctx, appID, shop); err != nil {
-			t.Errorf("the first who claims it: %v", err)
+		if holders, err := l.Claim(ctx, appID, shop); err != nil || holders != 1 {
+			t.Errorf("the first who claims it: %d holders, %v", holders, err)
 		}
 	}
 	if err := l.Holds(ctx, appID, shop); err != nil {
 		t.Errorf("the holder: %v", err)
 	}
-	for what, err := range map[string]error{"claims": l.Claim(ctx, appID, other), "holds": l.Holds(ctx, appID, other)} {
+	_, claim := l.Claim(ctx, appID, other)
+	for what, err := range map[string]error{"claims": claim, "holds": l.Holds(ctx, appID, other), "records": l.Record(ctx, appID, other, ledger.Entry{})} {
 		taken, ok := errors.AsType[*ledger.TakenError](err)
 		if !ok {
 			t.Errorf("a second %s: %v", what, err)
 			continue
 		}
-		if diff := cmp.Diff(&ledger.TakenError{AppID: appID, Holder: shop}, taken); diff != "" {
+		if diff := cmp.Diff(&ledger.TakenError{AppID: appID, Holder: shop, Holders: 1}, taken); diff != "" {
 			t.Error(diff)
 		}
-		const want = "spec.appID com.Example.shop is held by another MiniProgram; choose another app ID, or ask the platform's administrators to transfer it"
+		const want = "spec.appID com.Example.shop is held by another MiniProgram"
 		if taken.Error() != want {
 			t.Errorf("got %q, want %q", taken, want)
 		}
 	}
-	if err := l.Claim(ctx, "com.example.shop", other); err != nil {
+	if _, err := l.Claim(ctx, "com.example.shop", other); err != nil {
 		t.Errorf("another app ID, by a letter's case: %v", err)
 	}
 	want := map[string]string{v1alpha1.PublishedLabel: "true", delivery.DocumentLabel: delivery.KindLedger}
@@ -98,7 +99,7 @@ func TestWhatIsRecordedIsFound(t *testing.T) {
 	first := ledger.Entry{Channel: "release", HostApps: []string{"wallet", "chat"}, Namespace: "shop-team", Rollout: "shop", Sequence: 5, Delivery: 2, Stable: variant("1.0.0")}
 	second := ledger.Entry{Channel: "release", HostApps: []string{"maps"}, Namespace: "shop-team", Rollout: "maps", Sequence: 9, Delivery: 7}
 	for _, e := range []ledger.Entry{first, second} {
-		if err := l.Record(ctx, appID, e); err != nil {
+		if err := l.Record(ctx, appID, shop, e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -140,7 +141,7 @@ func TestNumbersInTheLedgerNeverFall(t *testing.T) {
 		t.Helper()
 		e := entry
 		e.Sequence, e.Delivery, e.Stable = sequence, number, variant(stable)
-		if err := l.Record(ctx, appID, e); err != nil {
+		if err := l.Record(ctx, appID, shop, e); err != nil {
 			t.Fatal(err)
 		}
 		got, err := l.Find(ctx, appID, "release", []string{"wallet"})
@@ -165,7 +166,7 @@ func TestNumbersInTheLedgerNeverFall(t *testing.T) {
 }
 
 func TestNothingIsRecordedForAnAppIDThatNobodyHolds(t *testing.T) {
-	err := newLedger(t).Record(t.Context(), appID, ledger.Entry{Namespace: "shop-team", Rollout: "shop"})
+	err := newLedger(t).Record(t.Context(), appID, shop, ledger.Entry{Namespace: "shop-team", Rollout: "shop"})
 	const want = "recording shop-team/shop: nobody holds app ID com.Example.shop yet"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -200,11 +201,11 @@ func TestOfTwoWritersOneHasToReadAgain(t *testing.T) {
 	}
 	t.Run("recording", func(t *testing.T) {
 		l := claimed(t)
-		slow := &ledger.Ledger{Namespace: l.Namespace, Client: &late{l.Client, func() { must(l.Record(t.Context(), appID, entry("a"))) }}}
-		if err := slow.Record(t.Context(), appID, entry("b")); !apierrors.IsConflict(err) {
+		slow := &ledger.Ledger{Namespace: l.Namespace, Client: &late{l.Client, func() { must(l.Record(t.Context(), appID, shop, entry("a"))) }}}
+		if err := slow.Record(t.Context(), appID, shop, entry("b")); !apierrors.IsConflict(err) {
 			t.Errorf("the slower of two: %v, want a conflict", err)
 		}
-		must(l.Record(t.Context(), appID, entry("b")))
+		must(l.Record(t.Context(), appID, shop, entry("b")))
 		got, err := l.Find(t.Context(), appID, "release", []string{"wallet"})
 		if err != nil || len(got) != 2 {
 			t.Errorf("got %+v, %v, want both", got, err)
@@ -212,11 +213,14 @@ func TestOfTwoWritersOneHasToReadAgain(t *testing.T) {
 	})
 	t.Run("claiming", func(t *testing.T) {
 		l := newLedger(t)
-		slow := &ledger.Ledger{Namespace: l.Namespace, Client: &late{l.Client, func() { must(l.Claim(t.Context(), appID, other)) }}}
-		if err := slow.Claim(t.Context(), appID, shop); !apierrors.IsAlreadyExists(err) {
+		slow := &ledger.Ledger{Namespace: l.Namespace, Client: &late{l.Client, func() {
+			_, err := l.Claim(t.Context(), appID, other)
+			must(err)
+		}}}
+		if _, err := slow.Claim(t.Context(), appID, shop); !apierrors.IsAlreadyExists(err) {
 			t.Errorf("the slower of two: %v", err)
 		}
-		if _, taken := errors.AsType[*ledger.TakenError](l.Claim(t.Context(), appID, shop)); !taken {
+		if _, taken := errors.AsType[*ledger.TakenError](l.Holds(t.Context(), appID, shop)); !taken {
 			t.Error("the slower of two holds it afterwards")
 		}
 	})
@@ -237,9 +241,10 @@ func TestADamagedLedgerIsNotOverwritten(t *testing.T) {
 			}
 			want := "ConfigMap " + l.Namespace + "/" + cm.Name + ", the ledger of app ID com.Example.shop, was damaged: restore it, or delete it if nobody else ever held the app ID"
 			_, find := l.Find(t.Context(), appID, "release", nil)
+			_, claim := l.Claim(t.Context(), appID, other)
 			for what, err := range map[string]error{
-				"claiming": l.Claim(t.Context(), appID, other), "holding": l.Holds(t.Context(), appID, shop), "finding": find,
-				"recording": l.Record(t.Context(), appID, ledger.Entry{}),
+				"claiming": claim, "holding": l.Holds(t.Context(), appID, shop), "finding": find,
+				"recording": l.Record(t.Context(), appID, shop, ledger.Entry{}), "transferring": l.Transfer(t.Context(), appID, other, 1),
 			} {
 				if err == nil || err.Error() != want {
 					t.Errorf("%s: %v, want %s", what, err, want)

@@ -288,7 +288,7 @@ func TestABlobLargerThanItsDocumentSaysIsNotEvenRead(t *testing.T) {
 func TestAnIndexOfBlobsNeverChangesUnderASnapshot(t *testing.T) {
 	entries := make([]*entry, 5)
 	for i := range entries {
-		entries[i] = &entry{doc: shop(), repository: fmt.Sprint(i)}
+		entries[i] = &entry{doc: shop(), repositories: fmt.Sprint(i)}
 	}
 	key, ok := parseHex(hex64(archiveText))
 	if !ok {

@@ -24,7 +24,7 @@ const retryDisk = 10 * time.Second
 type diskCopy struct {
 	dir     string
 	mu      sync.Mutex
-	pending map[string]*record
+	pending map[string]*record // nil: to be removed
 	wake    chan struct{}
 }
 
@@ -91,10 +91,16 @@ func fileName(configMap string) string {
 }
 
 // put plans to write a record. It does not block.
-func (d *diskCopy) put(r *record) {
+func (d *diskCopy) put(r *record) { d.plan(r.Name, r) }
+
+// drop plans to remove a record, which would be served again after a restart. It
+// does not block.
+func (d *diskCopy) drop(name string) { d.plan(name, nil) }
+
+func (d *diskCopy) plan(name string, r *record) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.pending[r.Name] = r
+	d.pending[name] = r
 	select {
 	case d.wake <- struct{}{}:
 	default:
@@ -108,12 +114,12 @@ func (d *diskCopy) flush() error {
 	d.pending = map[string]*record{}
 	d.mu.Unlock()
 	var errs []error
-	for _, r := range pending {
-		if err := d.write(r); err != nil {
-			errs = append(errs, err)
+	for name, r := range pending {
+		if err := d.carryOut(name, r); err != nil {
+			errs = append(errs, fmt.Errorf("writing the disk copy of %s: %w", name, err))
 			d.mu.Lock()
-			if d.pending[r.Name] == nil { // else a newer one is planned already
-				d.pending[r.Name] = r
+			if _, planned := d.pending[name]; !planned { // else there is something newer already
+				d.pending[name] = r
 			}
 			d.mu.Unlock()
 		}
@@ -121,15 +127,19 @@ func (d *diskCopy) flush() error {
 	return errors.Join(errs...)
 }
 
-func (d *diskCopy) write(r *record) error {
+func (d *diskCopy) carryOut(name string, r *record) error {
+	if r == nil {
+		err := os.Remove(filepath.Join(d.dir, fileName(name)))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
 	text, err := json.Marshal(r)
-	if err == nil {
-		err = writeAtomically(d.dir, fileName(r.Name), text)
-	}
 	if err != nil {
-		return fmt.Errorf("writing the disk copy of %s: %w", r.Name, err)
+		return err
 	}
-	return nil
+	return writeAtomically(d.dir, fileName(name), text)
 }
 
 // writeAtomically replaces a file as a whole or not at all, whatever happens.

@@ -60,14 +60,15 @@ func (r *record) equal(other *record) bool {
 
 // entry is a checked document. It is immutable.
 type entry struct {
-	configMap  string
-	doc        *document.Release
-	seen       release.Seen
-	payload    [sha256.Size]byte // hash of the signed bytes
-	digest     string            // of the envelope
-	body       *encoded          // the envelope
-	line       json.RawMessage   // what lists of programs say of it
-	repository string
+	configMap string
+	doc       *document.Release
+	seen      release.Seen
+	payload   [sha256.Size]byte // hash of the signed bytes
+	digest    string            // of the envelope
+	body      *encoded          // the envelope
+	line      json.RawMessage   // what lists of programs say of it
+	// repositories, separated by spaces, are where its blobs may be.
+	repositories string
 }
 
 // envelope is the raw bytes, as they were published.
@@ -75,7 +76,7 @@ func (e *entry) envelope() []byte { return e.body.identity.bytes }
 
 // same tells whether a record has what the entry was made of.
 func (e *entry) same(r *record) bool {
-	return string(e.envelope()) == r.Data[delivery.KeyEnvelope] && e.repository == r.Data[delivery.KeyRepository]
+	return string(e.envelope()) == r.Data[delivery.KeyEnvelope] && e.repositories == r.Data[delivery.KeyRepository]
 }
 
 // slot is what a host app asks for.
@@ -108,9 +109,9 @@ func readEntry(r *record, keys []dsse.Key) (*entry, error) {
 	}
 	e := &entry{
 		configMap: r.Name, doc: doc, payload: sha256.Sum256(payload), digest: digestOf(raw),
-		seen:       release.Seen{Sequence: doc.Sequence, IssuedAt: doc.IssuedAt.Time},
-		body:       encode(document.EnvelopeMediaType, raw),
-		repository: r.Data[delivery.KeyRepository],
+		seen:         release.Seen{Sequence: doc.Sequence, IssuedAt: doc.IssuedAt.Time},
+		body:         encode(document.EnvelopeMediaType, raw),
+		repositories: r.Data[delivery.KeyRepository],
 	}
 	e.line, err = marshal(programLine{
 		AppID: doc.AppID, Channel: doc.Channel, Sequence: doc.Sequence, IssuedAt: doc.IssuedAt,

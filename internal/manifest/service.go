@@ -136,7 +136,7 @@ func (s *Service) loadDiskCopy() error {
 		s.log.Info("Part of the disk copy is not usable; the rest is.", "error", err.Error())
 	}
 	s.store.apply(updates)
-	s.store.accepted = s.disk.put
+	s.store.accepted, s.store.forgotten = s.disk.put, s.disk.drop
 	if now := s.store.current.Load(); len(now.hosts) > 0 {
 		s.becomeReady("the disk copy")
 	}

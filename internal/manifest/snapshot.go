@@ -139,8 +139,11 @@ func (c *blobChange) add(e *entry) {
 			continue // document.Parse refuses such a digest
 		}
 		shard := c.shard(key)
-		// A new slice: the old one belongs to a snapshot.
-		shard[key] = append(slices.Clip(shard[key]), blobRef{owner: e, repository: e.repository, size: b.Size, mediaType: b.MediaType})
+		refs := slices.Clip(shard[key]) // a new slice: the old one belongs to a snapshot
+		for _, repository := range strings.Fields(e.repositories) {
+			refs = append(refs, blobRef{owner: e, repository: repository, size: b.Size, mediaType: b.MediaType})
+		}
+		shard[key] = refs
 	}
 }
 

@@ -23,6 +23,8 @@ type store struct {
 	now     func() time.Time
 	// accepted is told of every record that was taken over, in order. It must not block.
 	accepted func(*record)
+	// forgotten is told the name of a ConfigMap that is gone and that nobody is served from. It must not block.
+	forgotten func(name string)
 
 	current atomic.Pointer[snapshot]
 	keys    atomic.Pointer[keySet]
@@ -57,7 +59,7 @@ type hostState struct {
 
 func newStore(log logr.Logger, m *metrics, now func() time.Time, keys *keySet) *store {
 	st := &store{
-		log: log, metrics: m, now: now, accepted: func(*record) {},
+		log: log, metrics: m, now: now, accepted: func(*record) {}, forgotten: func(string) {},
 		entries: map[string]*entry{}, hosts: map[string]*hostState{}, configs: map[string]string{},
 		wins: map[*entry]int{}, bad: map[string]badRecord{},
 	}
@@ -78,16 +80,21 @@ func (st *store) apply(updates []update) {
 	defer st.mu.Unlock()
 	c := st.begin()
 	for _, u := range updates {
-		st.take(c, u)
+		if u.record != nil {
+			st.take(c, u)
+		}
 	}
 	st.finish(c)
+	// Last: what is gone may have been replaced in the same moment.
+	for _, u := range updates {
+		if u.record == nil {
+			st.vanished(u.name)
+		}
+	}
+	st.report()
 }
 
 func (st *store) take(c *change, u update) {
-	if u.record == nil {
-		st.vanished(u.name)
-		return
-	}
 	var err error
 	switch u.record.Kind {
 	case delivery.KindRollout:
@@ -139,8 +146,13 @@ func (st *store) takeHostApp(c *change, r *record) error {
 }
 
 // vanished notes that a ConfigMap is gone. That takes nothing out of service:
-// whoever may delete ConfigMaps may not therefore uninstall programs.
+// whoever may delete ConfigMaps may not therefore uninstall programs. A document
+// in whose place another is served everywhere is forgotten.
 func (st *store) vanished(name string) {
+	if e := st.entries[name]; e != nil && st.wins[e] == 0 {
+		st.unlink(st.begin(), e) // nobody is served it, so no snapshot changes
+		st.forgotten(name)
+	}
 	_, isHostApp := st.configs[name]
 	if st.entries[name] == nil && !isHostApp {
 		delete(st.bad, name)
@@ -197,7 +209,7 @@ func (st *store) setKeys(keys *keySet) {
 		}
 		st.unlink(c, e)
 		r := &record{Name: name, Kind: delivery.KindRollout, Data: map[string]string{
-			delivery.KeyEnvelope: string(e.envelope()), delivery.KeyRepository: e.repository}}
+			delivery.KeyEnvelope: string(e.envelope()), delivery.KeyRepository: e.repositories}}
 		if _, isBad := st.bad[name]; !isBad {
 			st.keep(name, reject(reasonSignature, "none of the keys that are trusted now signed it"), r)
 		}

@@ -38,17 +38,17 @@ func (c *check) quality(f Facts, q *v1alpha1.QualityRules) {
 		return
 	}
 	subject := strings.TrimSpace(f.Format + " bundle")
-	if limit := q.MaxBundleBytes; limit != nil && f.ArchiveBytes > *limit {
+	if limit := q.MaxBundleBytes; limit != 0 && f.ArchiveBytes > limit {
 		c.add(RuleBundleSize, "the archive of the %s has %d bytes, and ReviewPolicy %s allows at most %d (spec.quality.maxBundleBytes): compress or remove images and code that is not used",
-			subject, f.ArchiveBytes, c.policy, *limit)
+			subject, f.ArchiveBytes, c.policy, limit)
 	}
-	if limit := q.MaxFiles; limit != nil && int64(f.Files) > int64(*limit) {
+	if limit := q.MaxFiles; limit != 0 && int64(f.Files) > int64(limit) {
 		c.add(RuleFiles, "the %s has %d files, and ReviewPolicy %s allows at most %d (spec.quality.maxFiles): join small files or remove those that are not used",
-			subject, f.Files, c.policy, *limit)
+			subject, f.Files, c.policy, limit)
 	}
-	if limit := q.MaxPages; limit != nil && int64(f.Pages) > int64(*limit) {
+	if limit := q.MaxPages; limit != 0 && int64(f.Pages) > int64(limit) {
 		c.add(RulePages, "the %s has %d pages, and ReviewPolicy %s allows at most %d (spec.quality.maxPages): join pages or divide the mini program",
-			subject, f.Pages, c.policy, *limit)
+			subject, f.Pages, c.policy, limit)
 	}
 }
 

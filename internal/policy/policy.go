@@ -12,6 +12,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -118,27 +119,75 @@ func Shown(results []Result) []v1alpha1.Finding {
 	return shown
 }
 
-// Selects tells whether p covers versions in a namespace with these labels that
-// are meant for these host apps. A policy without namespaceSelector covers every
-// namespace, one without hostApps every host app; one with hostApps covers a
-// version that is meant for at least one of them.
+// LabelPrefix begins the keys of labels of mini programs that a policy can select
+// by. Changing them takes a right of its own: by any other label, whoever edits a
+// mini program could choose the policies that judge it.
+const LabelPrefix = "policy.miniprogram.dev/"
+
+// Selects tells whether p covers versions of a mini program with programLabels in
+// a namespace with namespaceLabels that are meant for these host apps. A policy
+// without namespaceSelector covers every namespace, one without
+// miniProgramSelector every mini program, one without hostApps every host app; one
+// with hostApps covers a version that is meant for at least one of them.
 //
 // The error names the policy and the field. The API server accepts selectors that
 // mean nothing, so a caller must hold back what such a policy might cover.
-func Selects(p *v1alpha1.ReviewPolicy, namespaceLabels map[string]string, hostApps []string) (bool, error) {
-	if p.Spec.NamespaceSelector != nil { // as a selector, nil would select nothing
-		selector, err := metav1.LabelSelectorAsSelector(p.Spec.NamespaceSelector)
-		if err != nil {
-			return false, fmt.Errorf("ReviewPolicy %s: reading spec.namespaceSelector: %w", p.Name, err)
-		}
-		if !selector.Matches(labels.Set(namespaceLabels)) {
-			return false, nil
-		}
+func Selects(p *v1alpha1.ReviewPolicy, namespaceLabels, programLabels map[string]string, hostApps []string) (bool, error) {
+	namespaces, err := namespaceSelector(p)
+	if err != nil || !namespaces.Matches(labels.Set(namespaceLabels)) {
+		return false, err
+	}
+	programs, err := miniProgramSelector(p)
+	if err != nil || !programs.Matches(labels.Set(programLabels)) {
+		return false, err
 	}
 	if len(p.Spec.HostApps) == 0 {
 		return true, nil
 	}
 	return slices.ContainsFunc(hostApps, func(h string) bool { return slices.Contains(p.Spec.HostApps, h) }), nil
+}
+
+// CheckSelectors returns the first error that Selects can give for p.
+func CheckSelectors(p *v1alpha1.ReviewPolicy) error {
+	if _, err := namespaceSelector(p); err != nil {
+		return err
+	}
+	_, err := miniProgramSelector(p)
+	return err
+}
+
+func namespaceSelector(p *v1alpha1.ReviewPolicy) (labels.Selector, error) {
+	return selector(p, "spec.namespaceSelector", p.Spec.NamespaceSelector)
+}
+
+func miniProgramSelector(p *v1alpha1.ReviewPolicy) (labels.Selector, error) {
+	s := p.Spec.MiniProgramSelector
+	if s == nil {
+		return labels.Everything(), nil
+	}
+	keys := slices.Collect(maps.Keys(s.MatchLabels))
+	for _, e := range s.MatchExpressions {
+		keys = append(keys, e.Key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		if !strings.HasPrefix(key, LabelPrefix) {
+			return nil, fmt.Errorf("ReviewPolicy %s: reading spec.miniProgramSelector: key %q does not begin with %s: whoever edits a mini program may change such a label", p.Name, key, LabelPrefix)
+		}
+	}
+	return selector(p, "spec.miniProgramSelector", s)
+}
+
+// selector reads one that selects everything when it is unset.
+func selector(p *v1alpha1.ReviewPolicy, field string, s *metav1.LabelSelector) (labels.Selector, error) {
+	if s == nil { // as a selector, nil would select nothing
+		return labels.Everything(), nil
+	}
+	read, err := metav1.LabelSelectorAsSelector(s)
+	if err != nil {
+		return nil, fmt.Errorf("ReviewPolicy %s: reading %s: %w", p.Name, field, err)
+	}
+	return read, nil
 }
 
 // enforcementOf returns the policy's enforcement. What is unset or unknown

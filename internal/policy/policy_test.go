@@ -20,7 +20,7 @@ func declares(permissions ...v1alpha1.Permission) Facts {
 
 func TestCheck(t *testing.T) {
 	quality := func(bytes int64, files, pages int32) *v1alpha1.QualityRules {
-		return &v1alpha1.QualityRules{MaxBundleBytes: &bytes, MaxFiles: &files, MaxPages: &pages}
+		return &v1alpha1.QualityRules{MaxBundleBytes: bytes, MaxFiles: files, MaxPages: pages}
 	}
 	location := v1alpha1.Permission{Name: "location", Reason: "shops near you"}
 	camera := v1alpha1.Permission{Name: "camera", Reason: " "}
@@ -134,8 +134,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestCheckAnswersForEachPolicyByName(t *testing.T) {
-	pages := int32(1)
-	rules := &v1alpha1.QualityRules{MaxPages: &pages}
+	rules := &v1alpha1.QualityRules{MaxPages: 1}
 	spec := func(enforcement string) v1alpha1.ReviewPolicySpec {
 		return v1alpha1.ReviewPolicySpec{Enforcement: enforcement, Quality: rules}
 	}
@@ -263,10 +262,13 @@ func TestCheckHostApp(t *testing.T) {
 
 func TestSelects(t *testing.T) {
 	games := &metav1.LabelSelector{MatchLabels: map[string]string{"team": "games"}}
+	money := &metav1.LabelSelector{MatchLabels: map[string]string{"policy.miniprogram.dev/money": "yes"}}
 	tests := map[string]struct {
 		selector *metav1.LabelSelector
+		programs *metav1.LabelSelector
 		policy   []string // its host apps
 		labels   map[string]string
+		program  map[string]string // its labels
 		hostApps []string
 		want     bool
 		wantErr  string
@@ -286,17 +288,67 @@ func TestSelects(t *testing.T) {
 			selector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "team", Operator: "Near"}}},
 			wantErr:  `ReviewPolicy base: reading spec.namespaceSelector: "Near" is not a valid label selector operator`,
 		},
+		"an empty selector covers every mini program":   {programs: &metav1.LabelSelector{}, want: true},
+		"a mini program with the label is covered":      {programs: money, program: map[string]string{"policy.miniprogram.dev/money": "yes"}, want: true},
+		"a mini program with another value is not":      {programs: money, program: map[string]string{"policy.miniprogram.dev/money": "no"}},
+		"a mini program without the label is not":       {programs: money},
+		"a label of the namespace is not the program's": {programs: money, labels: map[string]string{"policy.miniprogram.dev/money": "yes"}},
+		"right mini program, wrong namespace":           {selector: games, programs: money, program: map[string]string{"policy.miniprogram.dev/money": "yes"}},
+		"right mini program, wrong host app":            {programs: money, program: map[string]string{"policy.miniprogram.dev/money": "yes"}, policy: []string{"wallet"}},
+		"a label that anybody may change selects no mini program": {
+			programs: games, program: map[string]string{"team": "games"},
+			wantErr: `ReviewPolicy base: reading spec.miniProgramSelector: key "team" does not begin with policy.miniprogram.dev/: whoever edits a mini program may change such a label`,
+		},
+		"nor does one in an expression": {
+			programs: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "team", Operator: "DoesNotExist"}}},
+			wantErr:  `ReviewPolicy base: reading spec.miniProgramSelector: key "team" does not begin with policy.miniprogram.dev/: whoever edits a mini program may change such a label`,
+		},
+		"an expression that means nothing names policy and field": {
+			programs: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "policy.miniprogram.dev/money", Operator: "Near"}}},
+			wantErr:  `ReviewPolicy base: reading spec.miniProgramSelector: "Near" is not a valid label selector operator`,
+		},
+		"a broken selector of mini programs holds back nothing in other namespaces": {selector: games, programs: games},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			p := reviewPolicy("base", v1alpha1.ReviewPolicySpec{NamespaceSelector: tc.selector, HostApps: tc.policy})
-			got, err := Selects(&p, tc.labels, tc.hostApps)
+			p := reviewPolicy("base", v1alpha1.ReviewPolicySpec{NamespaceSelector: tc.selector, MiniProgramSelector: tc.programs, HostApps: tc.policy})
+			got, err := Selects(&p, tc.labels, tc.program, tc.hostApps)
 			text := ""
 			if err != nil {
 				text = err.Error()
 			}
 			if got != tc.want || text != tc.wantErr {
 				t.Errorf("Selects = %t, %q, want %t, %q", got, text, tc.want, tc.wantErr)
+			}
+		})
+	}
+}
+
+func TestCheckSelectors(t *testing.T) {
+	broken := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "team", Operator: "Near"}}}
+	tests := map[string]struct {
+		spec v1alpha1.ReviewPolicySpec
+		want string
+	}{
+		"unset selectors are fine": {},
+		"the first field is told": {
+			spec: v1alpha1.ReviewPolicySpec{NamespaceSelector: broken, MiniProgramSelector: broken},
+			want: `ReviewPolicy base: reading spec.namespaceSelector: "Near" is not a valid label selector operator`,
+		},
+		"else the second": {
+			spec: v1alpha1.ReviewPolicySpec{MiniProgramSelector: broken},
+			want: `ReviewPolicy base: reading spec.miniProgramSelector: key "team" does not begin with policy.miniprogram.dev/: whoever edits a mini program may change such a label`,
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			p := reviewPolicy("base", tc.spec)
+			got := ""
+			if err := CheckSelectors(&p); err != nil {
+				got = err.Error()
+			}
+			if got != tc.want {
+				t.Errorf("CheckSelectors = %q, want %q", got, tc.want)
 			}
 		})
 	}

@@ -34,6 +34,9 @@ func TestActions(t *testing.T) {
 		"Git names another": {planTo("1.2.0"), base, seeing("1.2.0", unapproved)},
 		"aborted":           {plan, aborted("0.9.0"), ordinary},
 		"at creation":       {plan, status{}, ordinary},
+		"at an approval":    {planTo("1.1.0", percent(5), seconds(60), percent(25), approval("privacy")), base, seeing("1.1.0", unanswered(privacyAt(2, 3)))},
+		"once approved":     {planTo("1.1.0", percent(5), seconds(60), percent(25), approval("privacy")), base, seeing("1.1.0", approved(privacyAt(2, 3)))},
+		"approval behind":   {planTo("1.1.0", percent(5), approval("privacy"), percent(25), person()), base, seeing("1.1.0")},
 	}
 	const (
 		stale       = "the rollout is at attempt 7, not 2: look at it again, then write "
@@ -43,6 +46,7 @@ func TestActions(t *testing.T) {
 		noHostApp   = "no host app may be served: create the HostApps that spec.hostApps names, or let their namespaceSelector select this namespace"
 		gitPaused   = "spec.state is Paused: set it to Running first"
 		isPaused    = "the rollout is paused: write resume@2 first"
+		privacyRole = " (role privacy, needs approve on miniprograms/review-privacy)"
 		otherTarget = "spec.versionRef no longer names the target that is under way"
 		noPlace     = "no step of the edited plan reaches the present share of 25%, and a share never falls by itself: add such a step, or annotate miniprogram.dev/action=promote-full@2 or abort@2"
 	)
@@ -53,14 +57,18 @@ func TestActions(t *testing.T) {
 			"nothing under way": {"Refused", noTarget + "promote"}, "aborted": {"Refused", noTarget + "promote"},
 			"paused by a person": {"Refused", isPaused}, "paused in Git": {"Refused", gitPaused}, "unapproved": {"Refused", notApproved},
 			"no host app": {"Refused", noHostApp}, "no place": {"Refused", noPlace}, "Git names another": {"Refused", otherTarget},
-			"at creation": {"Stale", notBegun + "promote"},
+			"at creation":     {"Stale", notBegun + "promote"},
+			"at an approval":  {"Refused", "promoting does not replace the approval of step 3: approve Review shop-1.1.0-privacy-1-ab12cd34" + privacyRole},
+			"approval behind": {"Refused", "promoting does not replace the approval of step 1: approve the Review that names the step in spec.rollout" + privacyRole},
 		},
 		"promote-full@2": {
 			"the right attempt": {"Done", "the target is stable for everybody"}, "another attempt": {"Stale", stale + "promote-full@7"},
 			"nothing under way": {"Refused", noTarget + "promote"}, "aborted": {"Refused", noTarget + "promote"},
 			"paused by a person": {"Refused", isPaused}, "paused in Git": {"Refused", gitPaused}, "unapproved": {"Refused", notApproved},
 			"no host app": {"Refused", noHostApp}, "Git names another": {"Refused", otherTarget},
-			"at creation": {"Stale", notBegun + "promote-full"},
+			"at creation":     {"Stale", notBegun + "promote-full"},
+			"at an approval":  {"Done", "the target goes as far as step 3, which only an approval of role privacy passes; the pauses after it are skipped too"},
+			"approval behind": {"Done", "the target goes as far as step 1, which only an approval of role privacy passes; the pauses after it are skipped too"},
 		},
 		"abort@2": {
 			"the right attempt": {"Done", "the target was taken back"}, "another attempt": {"Stale", stale + "abort@7"},

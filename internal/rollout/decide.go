@@ -44,12 +44,17 @@ type Seen struct {
 	PollRest, PollBusy int32
 	// Unpublished says that what was recorded is not out yet: no pause counts before it is.
 	Unpublished bool
+	// Answers to the questions of approval steps. What is not in it is not approved.
+	Answers map[Question]Answer
 	// Action that is asked for; nil: none.
 	Action *Action
 	// LastSequence and LastDelivery are the highest numbers known outside the record: the
 	// published document and the ledger.
 	LastSequence, LastDelivery int64
-	// Adopt is the stable version that the ledger remembers for a rollout that has recorded nothing.
+	// Overtaken says that another MiniProgram has held the app ID and published for it since this
+	// rollout has recorded anything: what is recorded is not what users have.
+	Overtaken bool
+	// Adopt is the stable version that the ledger remembers for a rollout that has recorded nothing, or was overtaken.
 	Adopt *v1alpha1.Variant
 }
 
@@ -128,15 +133,6 @@ func (d *decider) run() {
 	d.act()
 	d.pauseClock()
 	d.follow()
-}
-
-// adopt starts a rollout that has recorded nothing from what the ledger
-// remembers, so that recreating a Rollout takes nothing from anybody.
-func (d *decider) adopt() {
-	if d.st.Sequence != 0 || d.st.Attempt != 0 || d.st.Stable != nil || d.seen.Adopt == nil || d.plan.Deleting {
-		return
-	}
-	d.st.Stable = d.seen.Adopt.DeepCopy()
 }
 
 // delete records what host apps get after the Rollout is gone.
@@ -269,7 +265,7 @@ func (d *decider) recall(r v1alpha1.Recall) {
 }
 
 func (d *decider) clearTarget() {
-	d.st.Target, d.st.Step = nil, nil
+	d.st.Target, d.st.Step, d.st.Promotion = nil, nil, ""
 	d.st.PeakBasisPoints = 0
 	d.st.PausedReason, d.st.PausedSince = "", nil
 }
@@ -292,7 +288,7 @@ func (d *decider) number(recorded *v1alpha1.RolloutStatus) {
 	}
 	published := d.seen.LastSequence
 	switch facts := d.st.Document; {
-	case recorded.Document == nil, recorded.Sequence == 0, published > recorded.Sequence, d.changed(recorded):
+	case recorded.Document == nil, recorded.Sequence == 0, published > recorded.Sequence, d.seen.Overtaken, d.changed(recorded):
 		last := max(recorded.Sequence, published)
 		d.st.Sequence = max(last+1, d.now.Unix())
 		facts.IssuedAt = metav1.NewTime(d.now)

@@ -143,12 +143,13 @@ type outline struct {
 	BasisPoints     int32
 	Refused         string
 	Outcome, Paused string
+	Promotion       string
 	Availability    string
 }
 
 func outlineOf(m Move) outline {
 	st := m.Status
-	o := outline{Verb: m.Verb, Reason: m.Reason, Attempt: st.Attempt, BasisPoints: st.BasisPoints, Outcome: st.Outcome, Paused: st.PausedReason}
+	o := outline{Verb: m.Verb, Reason: m.Reason, Attempt: st.Attempt, BasisPoints: st.BasisPoints, Outcome: st.Outcome, Paused: st.PausedReason, Promotion: st.Promotion}
 	if st.Stable != nil {
 		o.Stable = st.Stable.Version
 	}

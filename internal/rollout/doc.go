@@ -30,6 +30,30 @@
 //	refused 1.1.0                 retry@2                       target 1.1.0 at step 3, 25 %, attempt+1
 //	stable 1.1.0                  versionRef 1.0.0              stable 1.0.0 at once, RolledBack, attempt+1
 //
+// With an approval of role privacy between the pause and 25 %:
+//
+//	step 1, 5 %, began 60 s ago   –                             step 2, waits: WaitingForApproval
+//	step 2, 5 %                   promote@2/2                   unchanged: Refused, and which Review to approve
+//	step 2, 5 %                   step 2 of attempt 2 approved  step 4, 25 %
+//	step 1, 5 %                   promote-full@2                step 2, 5 %, promotion Full: waits all the same
+//	step 2, 5 %, Full             step 2 of attempt 2 approved  stable 1.1.0, FastPromoted
+//	step 4, 25 %                  the approval is gone          step 2, 25 %: waits, grows no further
+//	refused 1.1.0 at step 4       retry@2                       step 2, 5 %, attempt+1: waits for an approval anew
+//
+// # Approval steps
+//
+// A step is approved in one attempt, at one index, in one role and for one
+// digest; of none of them another will do. That is asked in every pass, also of the
+// steps before the present one, and not recorded: what an edit puts in the
+// target's way holds it like what was there before, and an approval that no
+// longer counts takes effect at once. The share stays where it is then, for only
+// a take-back lowers it.
+//
+// promote-full does not end at an approval step; it is recorded, and goes on when
+// the approval is there. Refusing it would be simpler, but an answered action
+// is never performed again: the operator could not ask for the same a second
+// time, after the approval.
+//
 // # Numbers
 //
 // The sequence rises with every change of the published document, to

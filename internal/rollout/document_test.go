@@ -305,7 +305,7 @@ func TestBasisPoints(t *testing.T) {
 }
 
 func TestPlanOf(t *testing.T) {
-	five, hour, day := intstr.FromInt32(5), int64(3600), int64(86400)
+	five := intstr.FromInt32(5)
 	spec := v1alpha1.RolloutSpec{VersionRef: v1alpha1.VersionReference{Name: "shop-1.1.0"}, DeletionPolicy: "Remove"}
 	for name, test := range map[string]struct {
 		rollout v1alpha1.Rollout
@@ -320,16 +320,16 @@ func TestPlanOf(t *testing.T) {
 				ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: stampAt(now)},
 				Spec: v1alpha1.RolloutSpec{
 					VersionRef: spec.VersionRef, State: "Paused", DeletionPolicy: "Retain",
-					Bucketing: &v1alpha1.Bucketing{By: "device", Stickiness: "Program"}, History: new(int32(3)), RollbackHistory: new(int32(0)),
+					Bucketing: &v1alpha1.Bucketing{By: "device", Stickiness: "Program"}, History: 3, RollbackHistory: new(int32(0)),
 					Steps: []v1alpha1.RolloutStep{
-						{SetPercent: &five}, {Pause: &v1alpha1.PauseStep{Seconds: &hour}}, {Pause: &v1alpha1.PauseStep{}},
-						{Pause: &v1alpha1.PauseStep{TimeoutSeconds: &day, OnTimeout: "Abort"}},
+						{SetPercent: &five}, {Pause: &v1alpha1.PauseStep{Seconds: 3600}}, {Pause: &v1alpha1.PauseStep{}},
+						{Pause: &v1alpha1.PauseStep{TimeoutSeconds: 86400, OnTimeout: "Abort"}}, {Approval: &v1alpha1.ApprovalStep{Role: "privacy"}},
 					},
 				},
 			},
 			Plan{
 				VersionRef: "shop-1.1.0", Paused: true, By: "device", Stickiness: "Program", History: 3, Deleting: true, DeletionPolicy: "Retain",
-				Steps: []Step{percent(5), seconds(3600), person(), timeout(86400, "Abort")},
+				Steps: []Step{percent(5), seconds(3600), person(), timeout(86400, "Abort"), approval("privacy")},
 			},
 		},
 	} {
@@ -341,7 +341,7 @@ func TestPlanOf(t *testing.T) {
 		})
 	}
 	_, err := PlanOf(&v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Steps: []v1alpha1.RolloutStep{{SetPercent: &five}, {}}}})
-	if err == nil || err.Error() != "spec.steps[1]: needs setPercent or pause" {
+	if err == nil || err.Error() != "spec.steps[1]: needs setPercent, pause or approval" {
 		t.Errorf("got %v", err)
 	}
 }

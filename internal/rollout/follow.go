@@ -79,7 +79,8 @@ func (d *decider) staleMessage(p parsedAction) string {
 	return fmt.Sprintf("the rollout is at attempt %d, not %d: look at it again, then write %s", d.st.Attempt, p.attempt, again)
 }
 
-// promote ends the pause that the action names, or all that are left.
+// promote ends the pause that the action names, or all that are left. An approval
+// step it does not pass.
 func (d *decider) promote(p parsedAction) (result, message string) {
 	if d.st.Target == nil || d.st.Step == nil {
 		return resultRefused, "no target is under way: there is nothing to promote"
@@ -96,16 +97,19 @@ func (d *decider) promote(p parsedAction) (result, message string) {
 		return resultRefused, fmt.Sprintf("the rollout is paused: write resume@%d first", d.st.Attempt)
 	}
 	if p.verb == VerbPromoteFull {
-		d.complete(v1alpha1.OutcomeFastPromoted)
-		return resultDone, "the target is stable for everybody"
+		return d.promoteFull()
 	}
 	index := d.st.Step.Index
 	if p.arg != strconv.Itoa(int(index)) {
 		return resultStale, fmt.Sprintf("the rollout is at step %d, not %s: look at it again, then write promote@%d/%d",
 			index, p.arg, d.st.Attempt, index)
 	}
-	if _, ok := d.place(); !ok {
+	at, ok := d.place()
+	if !ok {
 		return resultRefused, d.wouldFall()
+	}
+	if q, lacks := d.lacking(at + 1); lacks {
+		return resultRefused, d.unpromotable(q)
 	}
 	d.goTo(index + 1)
 	return resultDone, fmt.Sprintf("step %d is done", index)
@@ -174,6 +178,9 @@ func (d *decider) retry() (result, message string) {
 		return resultDone, "the target starts again at the first step"
 	default:
 		d.start(c.Variant, r.Step)
+		if at := d.st.Step.Index; at < r.Step {
+			return resultDone, fmt.Sprintf("the target starts again at step %d, which has to be approved anew", at)
+		}
 		return resultDone, "the target starts again at the step where it was aborted"
 	}
 }

@@ -23,12 +23,16 @@ type Plan struct {
 	DeletionPolicy  string // Retain or Remove
 }
 
-// Step is one step of a plan: a share, or a pause.
+// Step is one step of a plan: a share, a pause or an approval.
 type Step struct {
-	// BasisPoints is the share, from 0 to 10000, when Pause is nil.
+	// BasisPoints is the share, from 0 to 10000, when the others are nil.
 	BasisPoints int32
 	Pause       *Pause
+	Approval    *Approval
 }
+
+// Approval waits until somebody approves the step in the role.
+type Approval struct{ Role string }
 
 // Pause waits Seconds; without, it waits for a person, at most Timeout if that is not 0.
 type Pause struct {
@@ -38,11 +42,16 @@ type Pause struct {
 
 // Kind is the step's kind as status shows it.
 func (s Step) Kind() string {
-	if s.Pause != nil {
+	switch {
+	case s.Pause != nil:
 		return "Pause"
+	case s.Approval != nil:
+		return "Approval"
 	}
 	return "SetPercent"
 }
+
+func (s Step) isShare() bool { return s.Pause == nil && s.Approval == nil }
 
 // PlanOf reads the plan of a Rollout. The API server has checked the fields; an
 // error here names the field that it let pass.
@@ -65,8 +74,8 @@ func PlanOf(ro *v1alpha1.Rollout) (Plan, error) {
 	if s.RollbackHistory != nil {
 		p.RollbackHistory = int(*s.RollbackHistory)
 	}
-	if s.History != nil {
-		p.History = int(*s.History)
+	if s.History != 0 {
+		p.History = int(s.History)
 	}
 	for i, step := range s.Steps {
 		parsed, err := stepOf(step)
@@ -80,17 +89,16 @@ func PlanOf(ro *v1alpha1.Rollout) (Plan, error) {
 
 func stepOf(s v1alpha1.RolloutStep) (Step, error) {
 	if p := s.Pause; p != nil {
-		pause := Pause{OnTimeout: p.OnTimeout}
-		if p.Seconds != nil {
-			pause.Wait = time.Duration(*p.Seconds) * time.Second
-		}
-		if p.TimeoutSeconds != nil {
-			pause.Timeout = time.Duration(*p.TimeoutSeconds) * time.Second
+		pause := Pause{
+			Wait: time.Duration(p.Seconds) * time.Second, Timeout: time.Duration(p.TimeoutSeconds) * time.Second, OnTimeout: p.OnTimeout,
 		}
 		return Step{Pause: &pause}, nil
 	}
+	if a := s.Approval; a != nil {
+		return Step{Approval: &Approval{Role: a.Role}}, nil
+	}
 	if s.SetPercent == nil {
-		return Step{}, fmt.Errorf("needs setPercent or pause")
+		return Step{}, fmt.Errorf("needs setPercent, pause or approval")
 	}
 	bp, err := BasisPoints(*s.SetPercent)
 	return Step{BasisPoints: bp}, err
@@ -122,7 +130,7 @@ func (p Plan) shareAt(index int) int32 {
 		if i > index {
 			break
 		}
-		if s.Pause == nil {
+		if s.isShare() {
 			share = s.BasisPoints
 		}
 	}

@@ -46,6 +46,8 @@ type world struct {
 	program  *Program
 	action   string
 	adopt    *v1alpha1.Variant
+	// answers of reviewers, also to what nobody asked.
+	answers map[Question]Answer
 
 	record record
 	backup []record
@@ -70,7 +72,7 @@ type record struct {
 
 func newWorld() *world {
 	w := &world{
-		now: now, plan: planTo("1.0.0"), facts: map[string]*facts{}, hostApps: []string{"wallet"},
+		now: now, plan: planTo("1.0.0"), facts: map[string]*facts{}, hostApps: []string{"wallet"}, answers: map[Question]Answer{},
 		program: &Program{Availability: v1alpha1.AvailabilityListed, DisplayName: "Shop"},
 		record:  record{aborted: map[string]string{}, admitted: map[string]bool{}},
 	}
@@ -88,6 +90,9 @@ var plans = [][]Step{
 	{percent(0), person(), percent(1), timeout(60, v1alpha1.OnTimeoutHold)},
 	{percent(50), timeout(60, v1alpha1.OnTimeoutContinue), percent(60), person()},
 	{percent(25), person()},
+	{percent(5), approval("privacy"), percent(25), person(), percent(50), approval("privacy")},
+	{percent(5), approval("quality"), approval("privacy"), percent(25), seconds(60)},
+	{percent(25), seconds(60), approval("privacy"), percent(50), person()},
 }
 
 var events = map[string]func(*world, *rapid.T){
@@ -102,7 +107,9 @@ var events = map[string]func(*world, *rapid.T){
 		w.plan.RollbackHistory = rapid.IntRange(0, 3).Draw(t, "rollbackHistory")
 		w.plan.History = rapid.IntRange(1, 4).Draw(t, "history")
 	},
-	"approval": func(w *world, t *rapid.T) { w.draw(t).unapproved = rapid.Bool().Draw(t, "unapproved") },
+	"approval":           func(w *world, t *rapid.T) { w.draw(t).unapproved = rapid.Bool().Draw(t, "unapproved") },
+	"a step is approved": answerStep, "another step is approved": answerStep,
+	"an approval of a step goes": func(w *world, t *rapid.T) { clear(w.answers) },
 	"approved for": func(w *world, t *rapid.T) {
 		w.draw(t).hostApps = rapid.SampledFrom([][]string{{"wallet"}, {"chat", "wallet"}, {"chat"}, {}}).Draw(t, "host apps")
 	},
@@ -176,7 +183,7 @@ func drawAction(w *world, t *rapid.T) {
 
 // seen gathers as the controller does.
 func (w *world) seen(st *v1alpha1.RolloutStatus) Seen {
-	s := Seen{AppID: appID, Program: w.program, HostApps: w.hostApps, Unservable: map[string]Hold{}, LastSequence: w.sequence}
+	s := Seen{AppID: appID, Program: w.program, HostApps: w.hostApps, Unservable: map[string]Hold{}, LastSequence: w.sequence, Answers: w.answers}
 	if w.action != "" {
 		s.Action = &Action{Value: w.action, User: "oscar"}
 	}
@@ -233,6 +240,7 @@ func (w *world) pass(t *rapid.T) {
 
 	checkShare(t, before.status, after.status, move)
 	checkGate(t, &before, &after, seen)
+	checkApprovals(t, w.plan, before.status, after.status, seen)
 	checkAborts(t, w.plan, &before, &after)
 	checkNumbers(t, before.status, after.status, seen)
 	checkSequence(t, before.status, after.status, seen)
@@ -469,6 +477,9 @@ func checkBounds(t *rapid.T, st v1alpha1.RolloutStatus) {
 	}
 	if st.Outcome != "" && st.Target != nil {
 		t.Fatalf("outcome %s while %s is under way", st.Outcome, st.Target.Version)
+	}
+	if st.Target == nil && st.Promotion != "" {
+		t.Fatalf("promotion %s without a target", st.Promotion)
 	}
 	if (st.Target == nil) != (st.Step == nil) || st.Target == nil && st.PausedReason != "" || (st.PausedReason == "") != (st.PausedSince == nil) {
 		t.Fatalf("target %+v, step %+v, paused %s since %v", st.Target, st.Step, st.PausedReason, st.PausedSince)

@@ -27,13 +27,13 @@ func (d *decider) start(v v1alpha1.Variant, step int32) {
 		d.st.Document = &v1alpha1.DocumentFacts{AppID: d.seen.AppID, Availability: v1alpha1.AvailabilityListed}
 	}
 	d.st.Document.By, d.st.Document.Seed = d.plan.By, d.plan.seed(d.seen.AppID, target.Digest)
-	d.goTo(step)
+	d.goTo(d.heldBack(step)) // what an earlier attempt was approved for, this one is not
 	if d.plan.Paused {
 		d.pause(pausedBySpec)
 		return
 	}
-	if step > 0 {
-		d.setShare(d.plan.shareAt(int(step)))
+	if at := int(d.st.Step.Index); at > 0 {
+		d.setShare(d.plan.shareAt(at))
 	}
 }
 
@@ -63,20 +63,31 @@ func (d *decider) progress() {
 	if !d.followEdit() {
 		return
 	}
+	outcome := v1alpha1.OutcomePromoted
+	if d.st.Promotion == v1alpha1.PromotionFull {
+		outcome = v1alpha1.OutcomeFastPromoted
+		d.setShare(d.plan.shareAt(int(d.st.Step.Index))) // of the steps that were skipped
+	}
 	for int(d.st.Step.Index) < len(d.plan.Steps) {
-		step := d.plan.Steps[d.st.Step.Index]
-		if step.Pause == nil {
-			d.setShare(step.BasisPoints)
-			d.say(Advance, "Progressing", fmt.Sprintf("%s goes to %s", d.st.Target.Version, delivery.Percent(d.st.BasisPoints)))
-			d.goTo(d.st.Step.Index + 1)
-			continue
-		}
-		if !d.passPause(*step.Pause) {
+		if !d.pass(d.plan.Steps[d.st.Step.Index]) {
 			return
 		}
 		d.goTo(d.st.Step.Index + 1)
 	}
-	d.complete(v1alpha1.OutcomePromoted)
+	d.complete(outcome)
+}
+
+// pass does what the step says, and tells whether it is done.
+func (d *decider) pass(step Step) bool {
+	switch {
+	case step.Pause != nil:
+		return d.passPause(*step.Pause)
+	case step.Approval != nil:
+		return d.passApproval()
+	}
+	d.setShare(step.BasisPoints)
+	d.say(Advance, "Progressing", fmt.Sprintf("%s goes to %s", d.st.Target.Version, delivery.Percent(d.st.BasisPoints)))
+	return true
 }
 
 func (d *decider) pausedMessage() string {
@@ -107,17 +118,21 @@ func (d *decider) followEdit() bool {
 // place is the step of the plan at which the target is: the one that was
 // recorded when what was done is what the plan says up to it. After an edit it is
 // the first step with at least the present share, so that an edit never takes the
-// target from anybody. An edit that leaves no such step has no place for it.
+// target from anybody. An edit that leaves no such step has no place for it. An
+// approval that lacks among the steps before, because an edit put it there or its
+// Review is gone, leads back to it: the share stays, and grows no further.
 func (d *decider) place() (index int32, ok bool) {
 	present, index := d.st.BasisPoints, d.st.Step.Index
-	if d.plan.shareAt(int(index)-1) == present && int(index) <= len(d.plan.Steps) {
-		return index, true
+	switch kept := d.plan.shareAt(int(index)-1) == present && int(index) <= len(d.plan.Steps); {
+	case d.st.Promotion == v1alpha1.PromotionFull:
+		index = int32(len(d.plan.Steps))
+	case kept:
+	case len(d.plan.Steps) == 0:
+		index = 0
+	default:
+		index = int32(slices.IndexFunc(d.plan.Steps, func(s Step) bool { return s.isShare() && s.BasisPoints >= present }))
 	}
-	if len(d.plan.Steps) == 0 {
-		return 0, true
-	}
-	first := slices.IndexFunc(d.plan.Steps, func(s Step) bool { return s.Pause == nil && s.BasisPoints >= present })
-	return int32(first), first >= 0
+	return d.heldBack(index), index >= 0
 }
 
 func (d *decider) wouldFall() string {

@@ -1,0 +1,325 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// MiniProgramVersionStatus is what the controller made of a version.
+// +kubebuilder:validation:MinProperties=0
+type MiniProgramVersionStatus struct {
+	// conditions are Published, Verified, PolicyPassed, Approved and Ready, and
+	// Reconciling and Stalled while they are true. Ready does not mean approved.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// observedGeneration is the metadata.generation that the status speaks of; -1
+	// before the first look.
+	// +kubebuilder:validation:Minimum=-1
+	// +kubebuilder:validation:Maximum=9007199254740991
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration"`
+	// summary says in one line what the version waits for, and who can give it.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Summary string `json:"summary,omitempty"`
+	// artifact in the registry. Unset: not published yet.
+	// +optional
+	Artifact *Artifact `json:"artifact,omitempty"`
+	// bundle as it was checked. Unset: not published yet.
+	// +optional
+	Bundle *BundleStatus `json:"bundle,omitempty"`
+	// declaration of the MiniProgram, frozen when the version was packaged.
+	// +optional
+	Declaration *Declaration `json:"declaration,omitempty"`
+	// hostApps that the MiniProgram was meant for when the version was packaged.
+	// An approval for all host apps speaks for these; one that was added later
+	// needs an approval that names it.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +listType=set
+	// +optional
+	HostApps []string `json:"hostApps,omitempty"`
+	// findings of the checks. Unset: there are none, or nothing was checked yet.
+	// +optional
+	Findings *FindingsStatus `json:"findings,omitempty"`
+	// reviews tells which approvals are needed and which are missing. Unset:
+	// nobody can tell yet.
+	// +optional
+	Reviews *ReviewsStatus `json:"reviews,omitempty"`
+	// approvedHostApps lists the host apps for which every approval is there.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +listType=set
+	// +optional
+	ApprovedHostApps []string `json:"approvedHostApps,omitempty"`
+	// decisions that reviewers took on this digest, newest last; 50 at most,
+	// rejections before all others.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=50
+	// +listType=atomic
+	// +optional
+	Decisions []Decision `json:"decisions,omitempty"`
+	// policies that the version was judged by; the first 50.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=50
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Policies []JudgedBy `json:"policies,omitempty"`
+	// author of the version and how sure that is. Unset: not published yet.
+	// +optional
+	Author *Author `json:"author,omitempty"`
+}
+
+// Artifact is a version's object in the registry.
+type Artifact struct {
+	// repository with registry and path.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +required
+	Repository string `json:"repository,omitempty"`
+	// digest of the manifest: what reviews and rollouts are bound to.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=71
+	// +required
+	Digest string `json:"digest,omitempty"`
+	// mediaType of the manifest.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	// +optional
+	MediaType string `json:"mediaType,omitempty"`
+	// sizeBytes of manifest, config and layers together.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=9007199254740991
+	// +optional
+	SizeBytes int64 `json:"sizeBytes,omitempty"`
+	// pushTime is when the tag was there.
+	// +optional
+	PushTime *metav1.Time `json:"pushTime,omitempty"`
+	// archive is the bundle as it came.
+	// +optional
+	Archive *Blob `json:"archive,omitempty"`
+	// content is the deterministic tar of its files, compressed.
+	// +optional
+	Content *Blob `json:"content,omitempty"`
+}
+
+// BundleStatus is what the checks read in the bundle.
+// +kubebuilder:validation:MinProperties=0
+type BundleStatus struct {
+	// format that was found.
+	// +kubebuilder:validation:Enum=MiniApp;Dimina;Web
+	// +optional
+	Format string `json:"format,omitempty"`
+	// sha256 of the archive as it came, with the prefix "sha256:".
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=71
+	// +optional
+	SHA256 string `json:"sha256,omitempty"`
+	// contentDigest identifies the files, however they were compressed.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=71
+	// +optional
+	ContentDigest string `json:"contentDigest,omitempty"`
+	// sizeBytes of the archive.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=9007199254740991
+	// +optional
+	SizeBytes int64 `json:"sizeBytes,omitempty"`
+	// files is how many it holds.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=2147483647
+	// +optional
+	Files int32 `json:"files,omitempty"`
+	// appID that its manifest names, or that of the MiniProgram where the format
+	// carries none.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	AppID string `json:"appID,omitempty"`
+	// versionCode that holds for the version.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=9007199254740991
+	// +optional
+	VersionCode int64 `json:"versionCode,omitempty"`
+	// pages is how many it declares. Unset: none.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=2147483647
+	// +optional
+	Pages int32 `json:"pages,omitempty"`
+	// entryPage is the page that opens first. Unset: the bundle names none.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	EntryPage string `json:"entryPage,omitempty"`
+}
+
+// FindingsStatus counts findings and shows the first.
+type FindingsStatus struct {
+	// errors is how many findings keep the version from being released.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
+	// +required
+	Errors int32 `json:"errors"`
+	// warnings is how many do not.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
+	// +required
+	Warnings int32 `json:"warnings"`
+	// first ten findings.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=10
+	// +listType=atomic
+	// +optional
+	First []Finding `json:"first,omitempty"`
+}
+
+// Finding is one thing that a check found.
+type Finding struct {
+	// rule that found it, such as PageMissing.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	Rule string `json:"rule,omitempty"`
+	// severity is error or warning.
+	// +kubebuilder:validation:Enum=error;warning
+	// +required
+	Severity string `json:"severity,omitempty"`
+	// file in the bundle. Unset: the bundle as a whole.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	File string `json:"file,omitempty"`
+	// message says what is wrong and what to do.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +required
+	Message string `json:"message,omitempty"`
+}
+
+// ReviewsStatus tells which approvals are needed and which are missing.
+type ReviewsStatus struct {
+	// required is how many approvals are needed, summed over roles and host apps.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
+	// +required
+	Required int32 `json:"required"`
+	// approved is how many of them are there.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
+	// +required
+	Approved int32 `json:"approved"`
+	// missing approvals; the first 50.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=50
+	// +listType=atomic
+	// +optional
+	Missing []MissingApproval `json:"missing,omitempty"`
+	// withheldPermissions are declared permissions that a reviewer did not agree
+	// to: the published document leaves them out.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=128
+	// +listType=set
+	// +optional
+	WithheldPermissions []string `json:"withheldPermissions,omitempty"`
+}
+
+// MissingApproval is a number of approvals that are waited for.
+type MissingApproval struct {
+	// role of the reviewers.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	// +required
+	Role string `json:"role,omitempty"`
+	// hostApp that they approve for. Unset: for all.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	HostApp string `json:"hostApp,omitempty"`
+	// count of distinct people.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=2147483647
+	// +required
+	Count int32 `json:"count,omitempty"`
+}
+
+// Decision is one reviewer's word that the gate has seen. It stays when the
+// Review is deleted.
+type Decision struct {
+	// review is the name of the Review that holds it.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Review string `json:"review,omitempty"`
+	// role in which it was given.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	// +required
+	Role string `json:"role,omitempty"`
+	// hostApp that it is for. Unset: for all.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	HostApp string `json:"hostApp,omitempty"`
+	// reviewer who gave it.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +required
+	Reviewer string `json:"reviewer,omitempty"`
+	// decision that was taken.
+	// +kubebuilder:validation:Enum=Approved;Rejected
+	// +required
+	Decision string `json:"decision,omitempty"`
+	// digest that it is about.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=71
+	// +required
+	Digest string `json:"digest,omitempty"`
+	// time at which the controller first saw it.
+	// +required
+	Time metav1.Time `json:"time"`
+}
+
+// JudgedBy names a ReviewPolicy in the generation that was applied.
+type JudgedBy struct {
+	// name of the ReviewPolicy.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name,omitempty"`
+	// generation of it, which counts the changes of its spec from 1.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=9007199254740991
+	// +required
+	Generation int64 `json:"generation,omitempty"`
+	// sha256 of its spec in canonical JSON, with the prefix "sha256:": a policy
+	// that was deleted and created anew begins again at generation 1.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=71
+	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
+	// +optional
+	SHA256 string `json:"sha256,omitempty"`
+}
+
+// Author is who handed the version in.
+// +kubebuilder:validation:MinProperties=0
+type Author struct {
+	// name of the user. Unset: nobody was named.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +optional
+	Name string `json:"name,omitempty"`
+	// standing is Proven when admission checked the name, Declared when somebody
+	// with submit-as wrote it, Unknown without one.
+	// +kubebuilder:validation:Enum=Proven;Declared;Unknown
+	// +optional
+	Standing string `json:"standing,omitempty"`
+}

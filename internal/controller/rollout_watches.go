@@ -1,0 +1,80 @@
+package controller
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+)
+
+// SetupWithManager registers the reconciler and what wakes it.
+func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	wake := func(which func(client.Object) []client.ListOption) handler.EventHandler {
+		return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
+			return r.rollouts(ctx, which(o)...)
+		})
+	}
+	all := wake(func(client.Object) []client.ListOption { return nil })
+	served := wake(func(o client.Object) []client.ListOption { return beside(o, indexServes, versionOf(o)) })
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("rollout").
+		For(&v1alpha1.Rollout{}).
+		Watches(&v1alpha1.Rollout{}, wake(func(o client.Object) []client.ListOption { return beside(o, indexProgram, programOf(o)) })).
+		Watches(&v1alpha1.MiniProgramVersion{}, served).
+		Watches(&v1alpha1.MiniProgram{}, wake(func(o client.Object) []client.ListOption { return beside(o, indexProgram, o.GetName()) })).
+		// A veto must not wait until a version, which may be fetching, has told of it.
+		Watches(&v1alpha1.Review{}, served, becameVeto).
+		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(rolloutOfStep)).
+		Watches(&v1alpha1.HostApp{}, all, specChanged).
+		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).
+		Watches(&corev1.Namespace{}, wake(func(o client.Object) []client.ListOption {
+			return []client.ListOption{client.InNamespace(o.GetName())}
+		}), labelsChanged).
+		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.rolloutsOfConfigMap)).
+		Complete(r)
+}
+
+// beside selects by an index in the namespace of an object.
+func beside(o client.Object, index, value string) []client.ListOption {
+	return []client.ListOption{client.InNamespace(o.GetNamespace()), client.MatchingFields{index: value}}
+}
+
+// versionOf names the version that an object is, or speaks of.
+func versionOf(o client.Object) string {
+	if review, is := o.(*v1alpha1.Review); is {
+		return review.Spec.VersionRef.Name
+	}
+	return o.GetName()
+}
+
+// servedBy names the versions that a Rollout hands out, is to hand out, or could go back to.
+func servedBy(ro *v1alpha1.Rollout) []string {
+	names := []string{ro.Spec.VersionRef.Name}
+	for _, v := range []*v1alpha1.Variant{ro.Status.Stable, ro.Status.Target} {
+		if v != nil {
+			names = append(names, v.VersionRef)
+		}
+	}
+	for _, v := range ro.Status.Rollbacks {
+		names = append(names, v.VersionRef)
+	}
+	return names
+}
+
+func (r *RolloutReconciler) rollouts(ctx context.Context, opts ...client.ListOption) []reconcile.Request {
+	var list v1alpha1.RolloutList
+	if err := r.Client.List(ctx, &list, opts...); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing rollouts to wake")
+		return nil
+	}
+	out := make([]reconcile.Request, 0, len(list.Items))
+	for i := range list.Items {
+		out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+	}
+	return out
+}
