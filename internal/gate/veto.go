@@ -39,17 +39,12 @@ func (j *judge) judgeVetoes() {
 }
 
 // rejections returns every rejection of the digest once, sorted by time and
-// review. The same one can be known from the Review and from both statuses; the
-// latest time holds, for it is the one that is hardest to lift.
+// review. The same one can be known from its Review and from both statuses, which
+// write it down in passes of their own: the first that did has seen it, so that is
+// its time, and not when a slower one came by. Only before its Review was created it
+// cannot have been.
 func (j *judge) rejections() []Rejection {
 	var all []Rejection
-	for _, r := range j.reviews {
-		if r.Decision == v1alpha1.DecisionRejected && r.Digest == j.q.Digest {
-			all = append(all, Rejection{
-				Digest: r.Digest, Role: r.Role, HostApp: r.HostApp, Reviewer: r.Reviewer, Review: r.Name, Time: metav1.NewTime(r.Decided),
-			})
-		}
-	}
 	for _, r := range j.q.Rejections {
 		if r.Digest == j.q.Digest {
 			all = append(all, r)
@@ -62,10 +57,28 @@ func (j *judge) rejections() []Rejection {
 			})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Rejection) int { return cmp.Or(compareVetoes(a, b), b.Time.Compare(a.Time.Time)) })
+	slices.SortStableFunc(all, func(a, b Rejection) int { return cmp.Or(compareVetoes(a, b), a.Time.Compare(b.Time.Time)) })
 	all = slices.CompactFunc(all, func(a, b Rejection) bool { return compareVetoes(a, b) == 0 })
+	for _, r := range j.reviews {
+		if r.Decision == v1alpha1.DecisionRejected && r.Digest == j.q.Digest {
+			all = meet(all, r)
+		}
+	}
 	slices.SortStableFunc(all, func(a, b Rejection) int { return cmp.Or(a.Time.Compare(b.Time.Time), compareVetoes(a, b)) })
 	return all
+}
+
+// meet adds the rejection that a Review holds, if it is not among those that are remembered.
+func meet(known []Rejection, r Review) []Rejection {
+	x := Rejection{Digest: r.Digest, Role: r.Role, HostApp: r.HostApp, Reviewer: r.Reviewer, Review: r.Name, Time: metav1.NewTime(r.Decided)}
+	i := slices.IndexFunc(known, func(k Rejection) bool { return compareVetoes(k, x) == 0 })
+	switch {
+	case i < 0:
+		return append(known, x)
+	case known[i].Time.Time.Before(r.Created.Truncate(time.Second)):
+		known[i].Time = metav1.NewTime(r.Created)
+	}
+	return known
 }
 
 // compareVetoes compares everything but the time, and the digest, which is the same.

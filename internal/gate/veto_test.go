@@ -59,7 +59,10 @@ func TestJudgeVetoes(t *testing.T) {
 			question: question(remembered(rejection()), func(q *Question) {
 				q.Decisions = []Decision{{Review: "r0", Role: "quality", Reviewer: "bob", Decision: "Rejected", Digest: digest, Time: metav1.NewTime(at(-70))}}
 			}),
-			reviews: []Review{review("r0", rejects, decided(-80))}, want: rejected(),
+			reviews: []Review{review("r0", rejects, decided(-80))},
+			want: with(rejected(), func(v *Verdict) {
+				v.Vetoes = []Rejection{rejection(func(r *Rejection) { r.Time = metav1.NewTime(at(-70)) })}
+			}),
 		},
 		"a rejection by another version of the same bytes holds": {
 			question: question(), reviews: []Review{review("r0", rejects, func(r *Review) { r.VersionRef = "map-0" })}, want: rejected(),
@@ -168,7 +171,23 @@ func TestJudgeLiftsVetoes(t *testing.T) {
 		"an earlier approval lifts nothing": {
 			question: question(), reviews: []Review{veto, review("r1", supersedes("r0"), decided(-61))}, want: shut("r1"),
 		},
-		"the latest time that is known of a veto holds": {
+		"an approval after a rejection lifts it, however late the program's status has told of that": {
+			question: question(remembered(rejection(func(r *Rejection) { r.Time = metav1.NewTime(at(-20)) })), func(q *Question) {
+				q.Decisions = []Decision{{Review: "r0", Role: "quality", Reviewer: "bob", Decision: "Rejected", Digest: digest, Time: metav1.NewTime(at(-40))}}
+			}),
+			reviews: []Review{veto, review("r1", supersedes("r0"), decided(-30))}, want: open("bob"),
+		},
+		"an approval of before lifts no rejection of a new Review of the same name": {
+			question: question(remembered(rejection(func(r *Rejection) { r.Time = metav1.NewTime(at(-50)) }))),
+			reviews: []Review{
+				review("r0", rejects, decided(-50), func(r *Review) { r.Created = at(-20) }),
+				review("r1", supersedes("r0"), decided(-30)),
+			},
+			want: with(shut("r1"), func(v *Verdict) {
+				v.Vetoes = []Rejection{rejection(func(r *Rejection) { r.Time = metav1.NewTime(at(-20)) })}
+			}),
+		},
+		"what a status has told of a veto goes before what its Review says": {
 			question: question(remembered(rejection(func(r *Rejection) { r.Time = metav1.NewTime(at(-20)) }))),
 			reviews:  []Review{veto, review("r1", supersedes("r0"), decided(-30))},
 			want: with(shut("r1"), func(v *Verdict) {
