@@ -38,6 +38,26 @@ func TestMutantsAreNoticedOrNamed(t *testing.T) {
 	}
 }
 
+// A row that no longer fits the code guards nothing, and running all of them takes
+// too long to find that out by the way.
+func TestEveryMutantFitsTheCode(t *testing.T) {
+	const root = "../.."
+	mutants, err := readTable(filepath.Join(root, "hack/mutants/mutants.yaml"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, m := range mutants {
+		if _, err := writeOverlay(t.TempDir(), root, m); err != nil {
+			t.Errorf("%s: %v", m.Name, err)
+		}
+		if names[m.Name] {
+			t.Errorf("two mutants are named %q", m.Name)
+		}
+		names[m.Name] = true
+	}
+}
+
 func TestARunFailsWithoutATestAndNamesSurvivors(t *testing.T) {
 	for name, test := range map[string]struct {
 		table string
