@@ -125,7 +125,7 @@ func startWorld(t testing.TB) *world {
 		}
 	}
 	w.admin = w.client(t, cp.Admin())
-	// Admission learns of new kinds a moment after they are there.
+	// Admission learns of new kinds, and of policies about them, a moment after they are there.
 	eventually(t, "admission knows the kinds", func() string {
 		probe := &v1alpha1.MiniProgramVersion{
 			ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "probe"},
@@ -136,6 +136,9 @@ func startWorld(t testing.TB) *world {
 		}
 		if err := w.admin.Create(ctx, probe, client.DryRunAll); err != nil {
 			return err.Error()
+		}
+		if probe.Annotations[v1alpha1.SubmittedThroughAnnotation] == "" {
+			return "who creates a version is not stamped yet"
 		}
 		return ""
 	})
