@@ -55,6 +55,7 @@ type HostAppSpec struct {
 	// +optional
 	Platforms []HostPlatform `json:"platforms,omitempty"`
 	// capabilities are the permissions that its container can grant. Unset: all.
+	// Write [none] where it grants none.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=200
 	// +kubebuilder:validation:items:MinLength=1

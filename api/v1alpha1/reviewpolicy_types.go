@@ -111,7 +111,8 @@ type QualityRules struct {
 // PrivacyRules bound what a mini program may ask for.
 // +kubebuilder:validation:MinProperties=0
 type PrivacyRules struct {
-	// allowedPermissions is all that may be declared. Unset: anything.
+	// allowedPermissions is all that may be declared. Unset: anything. Write
+	// [none] where nothing may be.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MinLength=1

@@ -133,9 +133,9 @@ type DocumentFacts struct {
 
 // PublishedDocument is a document in the publication namespace.
 type PublishedDocument struct {
-	// configMap is the name of the ConfigMap that holds it.
+	// configMap that holds it, as namespace/name.
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:MaxLength=317
 	// +required
 	ConfigMap string `json:"configMap,omitempty"`
 	// sequence of it.

@@ -34,8 +34,9 @@ const (
 // Names of annotations, labels and finalizers that users and controllers
 // exchange.
 const (
-	// ActionAnnotation asks a Rollout (or a MiniProgramVersion) for an emergency
-	// action: "<verb>@<attempt>[/<step or version>]".
+	// ActionAnnotation asks for what needs no commit: on a Rollout
+	// "<verb>@<attempt>[/<step or version>]", on a MiniProgram suspend, resume or
+	// transfer, on a MiniProgramVersion withdraw.
 	ActionAnnotation = "miniprogram.dev/action"
 	// ActionByAnnotation names who set ActionAnnotation; admission compares it
 	// with the requesting user.

@@ -81,6 +81,15 @@ func TestAnActionNeedsItsVerb(t *testing.T) {
 		"who holds everything in the namespace does not transfer": {
 			who: nadia, do: act("MiniProgram", "shop", "transfer@1", nadia), want: deny("miniprograms", "shop", annotation+"nadia"+wildcard),
 		},
+		"a transfer at creation is the word of who creates": {
+			who: adam,
+			do:  create("MiniProgram", "new", program("com.example.new", "")+"\nmetadata: {annotations: {miniprogram.dev/action: transfer@1, miniprogram.dev/action-by: adam}}"),
+		},
+		"a transfer at creation is nobody else's": {
+			who:  adam,
+			do:   create("MiniProgram", "new", program("com.example.new", "")+"\nmetadata: {annotations: {miniprogram.dev/action: transfer@1, miniprogram.dev/action-by: dora}}"),
+			want: deny("miniprograms", "new", "metadata.annotations[miniprogram.dev/action-by]: must be the user who sets miniprogram.dev/action, adam, not dora"),
+		},
 		"Argo CD does not transfer by what stands in Git": {
 			who:  argo,
 			do:   create("MiniProgram", "new", program("com.example.new", "")+"\nmetadata: {annotations: {miniprogram.dev/action: transfer@1}}"),

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
@@ -186,5 +187,24 @@ func TestNothingIsWrittenWhileNothingHappens(t *testing.T) {
 	again := g.awaitRollout(t, "app", "still there", func(*v1alpha1.Rollout) bool { return true })
 	if again.ResourceVersion != ro.ResourceVersion {
 		t.Errorf("the rollout was written again:\n%s\n%s", show(ro.Status), show(again.Status))
+	}
+}
+
+func TestARolloutWithTheLongestNamesIsRecorded(t *testing.T) {
+	g := newGroup(t, "quality")
+	g.letApprove(t, g.rosaName, "quality", "app")
+	g.program(t, "app")
+	g.release(t, "app", "1.0.0")
+	g.approve(t, "app-1.0.0")
+	name := strings.Repeat("long-", 50) + "nam"
+	g.must(t, g.olu.Create(ctx(t), &v1alpha1.Rollout{
+		ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: name},
+		Spec: v1alpha1.RolloutSpec{
+			MiniProgramRef: v1alpha1.MiniProgramReference{Name: "app"}, VersionRef: v1alpha1.VersionReference{Name: "app-1.0.0"},
+		},
+	}))
+	ro := g.awaitRollout(t, name, "stable", func(ro *v1alpha1.Rollout) bool { return ro.Status.Percent == "100%" && isOut(ro) })
+	if got := len(ro.Status.Published.ConfigMap); got <= 253 {
+		t.Errorf("the name in status has %d characters, so nothing was tried: %s", got, ro.Status.Published.ConfigMap)
 	}
 }

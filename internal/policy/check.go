@@ -58,7 +58,7 @@ func (c *check) privacy(f Facts, p *v1alpha1.PrivacyRules) {
 		return
 	}
 	permissions := sortedPermissions(f.Declaration)
-	if p.AllowedPermissions != nil { // a list without entries allows none
+	if p.AllowedPermissions != nil {
 		c.allowed(permissions, f.BundlePermissions, p.AllowedPermissions)
 	}
 	if p.PermissionReason == required {
@@ -101,7 +101,7 @@ func (c *check) allowed(declared []v1alpha1.Permission, requested, allowed []str
 
 // CheckHostApp tells which permissions the mini program cannot do without and
 // the host app cannot grant, as errors sorted by the permission's name. A host app
-// without spec.capabilities grants everything; one with an empty list, nothing.
+// without spec.capabilities grants everything; one with [none], nothing.
 func CheckHostApp(decl v1alpha1.Declaration, host v1alpha1.HostApp) []v1alpha1.Finding {
 	if host.Spec.Capabilities == nil {
 		return nil
