@@ -50,7 +50,7 @@ type Review struct {
 
 // ReviewSpec is fixed but for the reviewer's answer: decision, reviewer,
 // comment, checklist, approvedPermissions and supersedes, which are fixed with
-// the decision, and evidence, which may always be added.
+// the decision, and evidence, which may be added until then.
 // +kubebuilder:validation:XValidation:rule="self.miniProgramRef == oldSelf.miniProgramRef",message="spec.miniProgramRef may not change"
 // +kubebuilder:validation:XValidation:rule="self.versionRef == oldSelf.versionRef",message="spec.versionRef may not change"
 // +kubebuilder:validation:XValidation:rule="self.digest == oldSelf.digest",message="spec.digest may not change: a review is bound to the bytes that were looked at"

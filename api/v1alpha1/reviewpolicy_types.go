@@ -26,6 +26,7 @@ const (
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,path=reviewpolicies,shortName=mpp,categories=miniprogram-all
 // +kubebuilder:printcolumn:name="Enforcement",type=string,JSONPath=`.spec.enforcement`
+// +kubebuilder:printcolumn:name="Enforced",type=string,JSONPath=`.status.conditions[?(@.type=="ApprovalPolicyEnforced")].status`
 // +kubebuilder:printcolumn:name="Covered",type=integer,JSONPath=`.status.versions.covered`
 // +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.versions.failed`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`

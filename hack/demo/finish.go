@@ -66,7 +66,7 @@ func (d *demo) leaveRunning(ctx context.Context) error {
 	}
 	d.out.section("It keeps running. To go on, in another terminal:")
 	d.out.line("")
-	for line := range strings.SplitSeq(hints(d.short(env), ro.Status.Attempt+1), "\n") {
+	for line := range strings.SplitSeq(hints(d.short(env), d.short(filepath.Join(d.dir, "people")), ro.Status.Attempt+1), "\n") {
 		d.out.line("  %s", line)
 	}
 	d.out.line("Ctrl-C stops everything; what is stored stays in %s (make demo-clean removes it).", d.short(d.dir))
@@ -75,7 +75,7 @@ func (d *demo) leaveRunning(ctx context.Context) error {
 }
 
 // hints are lines to type; attempt is the one that the next target of shop has.
-func hints(env string, attempt int32) string {
+func hints(env, people string, attempt int32) string {
 	return fmt.Sprintf(`source %[1]s
 
 # what there is, and what it waits for
@@ -83,13 +83,13 @@ kubectl get miniprogram-all -A
 kubectl get mpr shop -n shop-team -w
 
 # as the operator: 1.1.0 once more, 5 %%; promoted; or aborted
-kubectl --as=olu -n shop-team patch mpr shop --type=merge -p '{"spec":{"versionRef":{"name":"shop-1-1-0"}}}'
-kubectl --as=olu -n shop-team annotate mpr shop --overwrite miniprogram.dev/action=promote@%[2]d/1
-kubectl --as=olu -n shop-team annotate mpr shop --overwrite miniprogram.dev/action=abort@%[2]d
+kubectl --kubeconfig %[3]s/olu.kubeconfig -n shop-team patch mpr shop --type=merge -p '{"spec":{"versionRef":{"name":"shop-1-1-0"}}}'
+kubectl --kubeconfig %[3]s/olu.kubeconfig -n shop-team annotate mpr shop --overwrite miniprogram.dev/action=promote@%[2]d/1
+kubectl --kubeconfig %[3]s/olu.kubeconfig -n shop-team annotate mpr shop --overwrite miniprogram.dev/action=abort@%[2]d
 
-# as the developer, and as a reviewer who was not asked
-kubectl --as=dana -n shop-team get mprev
-kubectl --as=dana -n shop-team auth can-i create mpr
+# as a reviewer: the queue, and what waits for whom; as the developer, who may not release
+kubectl --kubeconfig %[3]s/rosa.kubeconfig -n shop-team get mpv,mprev
+kubectl --kubeconfig %[3]s/dana.kubeconfig -n shop-team auth can-i create mpr
 
 # as a host app: one user's answer, the signed document, the list, Dimina's dialect
 curl -s "$MANIFEST_URL/v1/hosts/wallet/resolve" -H 'Content-Type: application/json' \
@@ -100,7 +100,7 @@ curl -s "$MANIFEST_URL/dimina/v1/hosts/wallet/com.example.transit.json?user=user
 
 # the registry
 curl -s "http://$REGISTRY/v2/_catalog"
-`, env, attempt)
+`, env, attempt, people)
 }
 
 // writeEnv writes a file to source in a shell. kubectl keeps its cache apart from

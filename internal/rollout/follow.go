@@ -26,6 +26,9 @@ const (
 // act answers an action that was not answered yet.
 func (d *decider) act() {
 	a := d.seen.Action
+	if a == nil && d.st.LastAction != nil && d.st.LastAction.Result != resultDone {
+		d.st.LastAction = nil // nothing was done: who took it back may ask again, when the world has changed
+	}
 	if a == nil || (d.st.LastAction != nil && d.st.LastAction.Value == a.Value) {
 		return
 	}
@@ -262,7 +265,7 @@ func (d *decider) follow() {
 func (d *decider) gate(c *Candidate) *Hold {
 	switch {
 	case d.suspended():
-		return &Hold{"Suspended", "the MiniProgram is suspended: set spec.availability of the MiniProgram to Listed or Hidden first"}
+		return &Hold{"Suspended", "the MiniProgram is suspended: end that first, by spec.availability Listed or Hidden, or where an action suspended it by miniprogram.dev/action=resume on the MiniProgram"}
 	case c.Problem != nil:
 		return c.Problem
 	case len(d.seen.HostApps) == 0:
