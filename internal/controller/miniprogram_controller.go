@@ -3,6 +3,7 @@ package controller
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -25,7 +26,9 @@ type MiniProgramReconciler struct{ Shared }
 
 type programScope struct {
 	program *v1alpha1.MiniProgram
-	now     metav1.Time
+	// underWay says which versions the program's Rollouts are handing out to a share of users.
+	underWay []string
+	now      metav1.Time
 }
 
 // Reconcile brings one MiniProgram's status up to date.
@@ -47,19 +50,24 @@ func (r *MiniProgramReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	}
 	st := &s.program.Status
 	st.ObservedGeneration = s.program.Generation
-	st.Conditions = task.Conditions(st.Conditions, s.program.Generation, err, s.now, programMessage(s.program))
+	st.Conditions = task.Conditions(st.Conditions, s.program.Generation, err, s.now, programMessage(s))
 	if perr := r.updateStatus(ctx, before, s.program, before.Status, s.program.Status); perr != nil {
 		return unwritten(perr)
 	}
 	return task.Result(err)
 }
 
-func programMessage(p *v1alpha1.MiniProgram) string { return released(p) + idleTransfer(p) }
+func programMessage(s *programScope) string {
+	return released(s.program, s.underWay) + idleTransfer(s.program)
+}
 
-func released(p *v1alpha1.MiniProgram) string {
+func released(p *v1alpha1.MiniProgram, underWay []string) string {
+	way := strings.Join(underWay, "; ")
 	switch {
 	case availability(p) == v1alpha1.AvailabilitySuspended:
 		return "suspended: no host app hands it out"
+	case len(p.Status.Releases) == 0 && way != "":
+		return "nothing is stable yet; " + way
 	case len(p.Status.Releases) == 0:
 		return "nothing is released yet: create a MiniProgramVersion and a Rollout"
 	}
@@ -67,7 +75,11 @@ func released(p *v1alpha1.MiniProgram) string {
 	for _, r := range p.Status.Releases {
 		hosts[r.HostApp] = true
 	}
-	return "released to " + strings.Join(slices.Sorted(maps.Keys(hosts)), ", ")
+	message := "released to " + strings.Join(slices.Sorted(maps.Keys(hosts)), ", ")
+	if way != "" {
+		message += "; " + way
+	}
+	return message
 }
 
 // maxRejections is the bound of status.rejections.
@@ -102,6 +114,9 @@ func (r *MiniProgramReconciler) listReleases(ctx context.Context, s *programScop
 	var releases []v1alpha1.Release
 	for _, ro := range rollouts.Items {
 		st := ro.Status
+		if st.Target != nil { // without its share, which would cost a write for each step
+			s.underWay = append(s.underWay, fmt.Sprintf("%s is under way (Rollout %s)", st.Target.Version, ro.Name))
+		}
 		if st.Stable == nil || st.Document == nil {
 			continue
 		}
@@ -111,6 +126,7 @@ func (r *MiniProgramReconciler) listReleases(ctx context.Context, s *programScop
 			})
 		}
 	}
+	slices.Sort(s.underWay)
 	slices.SortFunc(releases, func(a, b v1alpha1.Release) int {
 		return cmp.Or(cmp.Compare(a.HostApp, b.HostApp), cmp.Compare(a.Rollout, b.Rollout))
 	})

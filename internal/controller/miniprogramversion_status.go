@@ -111,7 +111,11 @@ func versionSummary(s *versionScope, failed string) string {
 	if failed != "" {
 		return failed
 	}
-	return meta.FindStatusCondition(s.version.Status.Conditions, v1alpha1.ConditionApproved).Message
+	approved := meta.FindStatusCondition(s.version.Status.Conditions, v1alpha1.ConditionApproved)
+	if j := s.judgment; j != nil && approved.Status == metav1.ConditionFalse && approved.Reason == j.verdict.Reason {
+		return j.verdict.Message // why other reviews do not count is told by the condition, and by each of them
+	}
+	return approved.Message
 }
 
 func verifiedMessage(st *v1alpha1.MiniProgramVersionStatus) string {
@@ -139,7 +143,7 @@ func policyMessage(results []policy.Result) string {
 		}
 	}
 	if len(lines) == 0 {
-		return "no policy objects"
+		return "no policy has an objection"
 	}
 	if more > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", more))
