@@ -138,7 +138,7 @@ func TestAnAppIDMovesToAnotherGroupWithWhatIsInstalled(t *testing.T) {
 	second.annotate(t, adam, name, "transfer@2")
 	second.awaitProgram(t, v1alpha1.ConditionStalled, "True AppIDTaken: "+second.taken(appID, "transfer@1")+answered("transfer@2", "Stale"))
 	second.annotate(t, adam, name, "transfer@1")
-	second.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: released to "+first.host)
+	second.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: released to "+first.host+"; 2.0.0 is under way (Rollout app)")
 	first.awaitProgram(t, v1alpha1.ConditionStalled, "True AppIDTaken: "+first.taken(appID, "transfer@2"))
 	first.awaitGivenWay(t, appID, "transfer@2")
 
@@ -194,7 +194,7 @@ func TestATransferThatStaysInGitDoesNotTakeTheAppIDBack(t *testing.T) {
 	second.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: nothing is released yet: create a MiniProgramVersion and a Rollout")
 
 	first.annotate(t, adam, name, "transfer@2")
-	first.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: released to "+first.host)
+	first.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: released to "+first.host+"; 1.1.0 is under way (Rollout app)")
 	// The annotation of the first transfer is still there, and is looked at again and again.
 	stale := "True AppIDTaken: " + second.taken(appID, "transfer@3") + answered("transfer@1", "Done")
 	second.awaitProgram(t, v1alpha1.ConditionStalled, stale)
