@@ -162,9 +162,12 @@ func gateReviews(v *v1alpha1.MiniProgramVersion, reviews []v1alpha1.Review) []ga
 			Digest: r.Spec.Digest, Role: r.Spec.Role, HostApp: r.Spec.HostApp, Decision: r.Spec.Decision,
 			Reviewer: r.Spec.Reviewer, Supersedes: r.Spec.Supersedes, ApprovedPermissions: r.Spec.ApprovedPermissions,
 			// Admission compares the reviewers of two Reviews that exist, and asks for the verb overrule
-			// where they differ. One that is gone it cannot compare.
-			Overrules: slices.ContainsFunc(reviews, func(o v1alpha1.Review) bool { return o.Name == r.Spec.Supersedes }),
-			Created:   r.CreationTimestamp.Time, Decided: r.CreationTimestamp.Time,
+			// where they differ. One that is gone it cannot compare, nor one that was not there yet: only
+			// the API server's times tell, in whole seconds, for when the controller saw what can be delayed.
+			Overrules: slices.ContainsFunc(reviews, func(o v1alpha1.Review) bool {
+				return o.Name == r.Spec.Supersedes && o.CreationTimestamp.Before(&r.CreationTimestamp)
+			}),
+			Created: r.CreationTimestamp.Time, Decided: r.CreationTimestamp.Time,
 		}
 		if r.Spec.ExpirationTime != nil {
 			g.Expires = &r.Spec.ExpirationTime.Time

@@ -280,5 +280,5 @@ func superseded(x Rejection, by Review) Ignored {
 }
 
 func liftsNothing(r Review) Ignored {
-	return Ignored{r.Name, ReasonLiftsNothing, fmt.Sprintf("review %s names %s in spec.supersedes and does not lift it: that takes a later approval of the same digest, role and host app, by the same person or, while that review exists, by somebody with verb overrule who is not the author", r.Name, r.Supersedes)}
+	return Ignored{r.Name, ReasonLiftsNothing, fmt.Sprintf("review %s names %s in spec.supersedes and does not lift it: that takes a later approval of the same digest, role and host app, by the same person or, while that review exists, by somebody with verb overrule who is not the author, in a review that was created a second after that one or later", r.Name, r.Supersedes)}
 }
