@@ -101,7 +101,7 @@ const (
 )
 
 func (r *MiniProgramVersionReconciler) rememberDecisions(ctx context.Context, s *versionScope) error {
-	reviews, err := r.reviewsOf(ctx, s.version)
+	reviews, err := r.reviewsOf(ctx, s.version, s.program.Name)
 	if err != nil {
 		return err
 	}

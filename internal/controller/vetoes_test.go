@@ -1,6 +1,7 @@
 package controller_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -84,4 +85,43 @@ func TestWhoMayOverruleLiftsARejectionThatIsThere(t *testing.T) {
 	awaitNextSecond(t)
 	g.supersede(t, "better", pending.Spec.Digest, "word")
 	approvedMessage(t, g, "app-1.0.0")
+}
+
+// fillRejections leaves a program no room for another veto.
+func (g *group) fillRejections(t testing.TB) {
+	t.Helper()
+	identity, err := g.cp.ServiceAccount(ctx(t), systemNamespace, "miniprogram-manager")
+	g.must(t, err)
+	eventually(t, "status.rejections is full", func() string {
+		var p v1alpha1.MiniProgram
+		g.must(t, g.admin.Get(ctx(t), key(g.ns, "app"), &p))
+		for i := len(p.Status.Rejections); i < 200; i++ {
+			p.Status.Rejections = append(p.Status.Rejections, v1alpha1.Rejection{
+				Digest: fmt.Sprintf("sha256:%064x", i), Role: "quality", Reviewer: g.pietName(), Review: fmt.Sprint(i), Time: metav1.Now(),
+			})
+		}
+		if err := g.client(t, identity).Status().Update(ctx(t), &p); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
+// A reviewer can fill a program's memory with vetoes of nothing. That must not make
+// room for bytes that another has rejected, under another name.
+func TestAVetoThatNoStatusHasRoomForHoldsInOtherVersionsToo(t *testing.T) {
+	g, pending := reviewed(t)
+	g.fillRejections(t)
+	again := func(v *v1alpha1.MiniProgramVersion) {
+		v.Name = "app-again"
+		v.Spec.Source.ConfigMap.Name = "app-1.0.0"
+	}
+	g.version(t, "app", "1.0.0", again)
+	v := g.awaitVersion(t, "app-again", v1alpha1.ConditionApproved, waits)
+	if v.Status.Artifact.Digest != pending.Spec.Digest {
+		t.Fatalf("the bytes are others: %s", v.Status.Artifact.Digest)
+	}
+	g.decided(t, "word", pending.Spec.Digest, v1alpha1.DecisionRejected)
+	g.awaitVersionRejected(t, "app-1.0.0")
+	g.awaitVersionRejected(t, "app-again")
 }
