@@ -125,3 +125,13 @@ func TestAVetoThatNoStatusHasRoomForHoldsInOtherVersionsToo(t *testing.T) {
 	g.awaitVersionRejected(t, "app-1.0.0")
 	g.awaitVersionRejected(t, "app-again")
 }
+
+func TestADeveloperDeletesNeitherTheRecordOfAnApprovalNorAWithdrawal(t *testing.T) {
+	g := newGroup(t, "quality")
+	g.stableAt(t, "1.0.0")
+	v := &v1alpha1.MiniProgramVersion{ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: "app-1.0.0"}}
+	refused(t, g.dana.Delete(ctx(t), v), "ask for verb purge on reviews")
+	g.deleteRollout(t) // what was stable stays in the ledger, and a Rollout that is created anew takes it over
+	g.withdrawVersion(t, "app-1.0.0")
+	refused(t, g.dana.Delete(ctx(t), v), "ask for verb withdraw on miniprogramversions")
+}
