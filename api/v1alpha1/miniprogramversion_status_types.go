@@ -318,7 +318,7 @@ type Author struct {
 	// +optional
 	Name string `json:"name,omitempty"`
 	// standing is Proven when admission checked the name, Declared when somebody
-	// with submit-as wrote it, Unknown without one.
+	// with submit-as wrote it or it is a service account, Unknown without one.
 	// +kubebuilder:validation:Enum=Proven;Declared;Unknown
 	// +optional
 	Standing string `json:"standing,omitempty"`

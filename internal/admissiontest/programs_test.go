@@ -67,7 +67,7 @@ func TestWhatADeveloperGroupDoesNotDecideAboutItsProgram(t *testing.T) {
 	})
 }
 
-func TestDeletingAProgramIsNoWayAroundASuspensionOrAVeto(t *testing.T) {
+func TestDeletingAProgramIsNoWayAroundASuspensionAVetoOrAClass(t *testing.T) {
 	deny := func(name, message string) string {
 		return denied("miniprograms", name, "miniprogram-mini-program-deletion", message)
 	}
@@ -77,11 +77,36 @@ func TestDeletingAProgramIsNoWayAroundASuspensionOrAVeto(t *testing.T) {
 		"a suspended one with the right":    {who: adam, do: remove("MiniProgram", "suspended")},
 		"a suspended one without the right": {who: dora, do: remove("MiniProgram", "suspended"), want: deny("suspended", "metadata.name: mini program suspended"+suspended)},
 		"one that an action suspended":      {who: dora, do: remove("MiniProgram", "halted"), want: deny("halted", "metadata.name: mini program halted"+suspended)},
-		"one with a veto, with the right":   {who: adam, do: remove("MiniProgram", "vetoed")},
+		"a classified one with the right":   {who: adam, do: remove("MiniProgram", "classified")},
+		"a classified one without the right": {
+			who:  dora,
+			do:   remove("MiniProgram", "classified"),
+			want: deny("classified", "metadata.name: label policy.miniprogram.dev/tier of mini program classified chooses the policies that hold, and deleting it would end that: ask for verb classify on miniprograms in namespace shop-team"),
+		},
+		"one with a veto, with the right": {who: adam, do: remove("MiniProgram", "vetoed")},
 		"one with a veto, without the right": {
 			who:  dora,
 			do:   remove("MiniProgram", "vetoed"),
 			want: deny("vetoed", "metadata.name: mini program vetoed keeps 1 rejection(s) in status.rejections, and deleting it would lift them: ask for verb purge on miniprograms in namespace shop-team"),
+		},
+	})
+}
+
+func TestDeletingAVersionIsNoWayAroundAWithdrawalOrTheRecords(t *testing.T) {
+	deny := func(name, message string) string {
+		return denied("miniprogramversions", name, "miniprogram-version-deletion", "metadata.name: version "+name+message)
+	}
+	const withdrawn = " is withdrawn, and deleting it would end that: ask for verb withdraw on miniprogramversions in namespace shop-team"
+	check(t, map[string]cell{
+		"one like any other":                {who: dora, do: remove("MiniProgramVersion", "shop-1")},
+		"a withdrawn one with the right":    {who: adam, do: remove("MiniProgramVersion", "shop-0")},
+		"a withdrawn one without the right": {who: dora, do: remove("MiniProgramVersion", "shop-0"), want: deny("shop-0", withdrawn)},
+		"one that an action withdrew":       {who: dora, do: remove("MiniProgramVersion", "recalled"), want: deny("recalled", withdrawn)},
+		"one with decisions and the right":  {who: adam, do: remove("MiniProgramVersion", "decided")},
+		"one with decisions without the right": {
+			who:  dora,
+			do:   remove("MiniProgramVersion", "decided"),
+			want: deny("decided", " was decided on (1 in status.decisions), and deleting it would delete the Reviews: ask for verb purge on reviews in namespace shop-team"),
 		},
 	})
 }

@@ -220,7 +220,7 @@ func TestAReviewIsDeletedByItsAuthorBeforeAndByWhoMayPurgeAfter(t *testing.T) {
 	}
 	const (
 		kept      = " by rita and is kept as a record: deleting it needs verb purge on reviews; to lift a rejection create a Review that names it in spec.supersedes"
-		untold    = " by rita, and nothing else tells of it yet (status.recordTime is unset): the controller records it, so see that the manager runs, and delete it then"
+		untold    = " by rita, and nothing else tells of it yet (status.recordTime is unset): the controller records it, so see that the manager runs and that mini program shop exists, and delete it then"
 		undecided = "metadata.name: a Review without a decision is deleted only by its author, dora, by the controller, and by who has verb purge on reviews, not by "
 	)
 	check(t, map[string]cell{

@@ -219,7 +219,7 @@ func TestAVetoHoldsWhereVersionAndProgramAreGone(t *testing.T) {
 		t.Run(gone, func(t *testing.T) {
 			g := newGroup(t, "quality")
 			ro := g.underWay(t)
-			g.must(t, g.dana.Delete(ctx(t), remove(g)))
+			g.must(t, g.admin.Delete(ctx(t), remove(g)))
 			g.awaitRollout(t, "app", "it holds", func(ro *v1alpha1.Rollout) bool {
 				return strings.Contains(condition(ro.Status.Conditions, v1alpha1.ConditionReady), "1.1.0 stays at its present share")
 			})

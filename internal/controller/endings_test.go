@@ -123,7 +123,7 @@ func TestARejectionStaysWhenItsReviewAndItsVersionAreGone(t *testing.T) {
 	})
 	var v v1alpha1.MiniProgramVersion
 	g.must(t, g.admin.Get(ctx(t), key(g.ns, "app-1.0.0"), &v))
-	g.must(t, g.dana.Delete(ctx(t), &v))
+	g.must(t, g.admin.Delete(ctx(t), &v))
 	eventually(t, "the version is gone", func() string {
 		if err := g.admin.Get(ctx(t), key(g.ns, "app-1.0.0"), &v); err == nil {
 			return "it is still there"

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -18,7 +19,7 @@ import (
 func (g *group) bind(t testing.TB, user, kind, role string) {
 	t.Helper()
 	g.must(t, g.admin.Create(ctx(t), &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: user + "-" + role},
+		ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: strings.ReplaceAll(user, ":", ".") + "-" + role},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: role},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
 	}))

@@ -51,11 +51,21 @@ func (s *Shared) coveringPolicies(ctx context.Context, program *v1alpha1.MiniPro
 	return covering, nil
 }
 
-// reviewsOf returns the Reviews of a version, by name.
-func (s *Shared) reviewsOf(ctx context.Context, v *v1alpha1.MiniProgramVersion) ([]v1alpha1.Review, error) {
-	var reviews v1alpha1.ReviewList
+// reviewsOf returns the Reviews of a version, and those of the program's other
+// versions that reject its artifact, by name. The program's status keeps most of
+// these as well, but it has a bound.
+func (s *Shared) reviewsOf(ctx context.Context, v *v1alpha1.MiniProgramVersion, program string) ([]v1alpha1.Review, error) {
+	var reviews, vetoes v1alpha1.ReviewList
 	if err := s.Client.List(ctx, &reviews, client.InNamespace(v.Namespace), client.MatchingFields{indexVersionRef: v.Name}); err != nil {
 		return nil, fmt.Errorf("listing Reviews: %w", err)
+	}
+	if err := s.Client.List(ctx, &vetoes, client.InNamespace(v.Namespace), client.MatchingFields{indexRejects: program}); err != nil {
+		return nil, fmt.Errorf("listing Reviews: %w", err)
+	}
+	for _, veto := range vetoes.Items {
+		if a := v.Status.Artifact; a != nil && veto.Spec.Digest == a.Digest && veto.Spec.VersionRef.Name != v.Name {
+			reviews.Items = append(reviews.Items, veto)
+		}
 	}
 	slices.SortFunc(reviews.Items, func(a, b v1alpha1.Review) int { return cmp.Compare(a.Name, b.Name) })
 	return reviews.Items, nil
@@ -68,7 +78,7 @@ func (s *Shared) judge(ctx context.Context, v *v1alpha1.MiniProgramVersion, prog
 	if err != nil {
 		return nil, err
 	}
-	reviews, err := s.reviewsOf(ctx, v)
+	reviews, err := s.reviewsOf(ctx, v, program.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +121,7 @@ func lateHostApps(v *v1alpha1.MiniProgramVersion, program *v1alpha1.MiniProgram)
 // findVeto returns a veto of the version's artifact that holds for one of the
 // host apps, or nil. It asks no policy, so that none can stand in its way.
 func (s *Shared) findVeto(ctx context.Context, v *v1alpha1.MiniProgramVersion, program *v1alpha1.MiniProgram, hostApps []string, now time.Time) (*gate.Rejection, error) {
-	reviews, err := s.reviewsOf(ctx, v)
+	reviews, err := s.reviewsOf(ctx, v, program.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -162,9 +172,12 @@ func gateReviews(v *v1alpha1.MiniProgramVersion, reviews []v1alpha1.Review) []ga
 			Digest: r.Spec.Digest, Role: r.Spec.Role, HostApp: r.Spec.HostApp, Decision: r.Spec.Decision,
 			Reviewer: r.Spec.Reviewer, Supersedes: r.Spec.Supersedes, ApprovedPermissions: r.Spec.ApprovedPermissions,
 			// Admission compares the reviewers of two Reviews that exist, and asks for the verb overrule
-			// where they differ. One that is gone it cannot compare.
-			Overrules: slices.ContainsFunc(reviews, func(o v1alpha1.Review) bool { return o.Name == r.Spec.Supersedes }),
-			Created:   r.CreationTimestamp.Time, Decided: r.CreationTimestamp.Time,
+			// where they differ. One that is gone it cannot compare, nor one that was not there yet: only
+			// the API server's times tell, in whole seconds, for when the controller saw what can be delayed.
+			Overrules: slices.ContainsFunc(reviews, func(o v1alpha1.Review) bool {
+				return o.Name == r.Spec.Supersedes && o.CreationTimestamp.Before(&r.CreationTimestamp)
+			}),
+			Created: r.CreationTimestamp.Time, Decided: r.CreationTimestamp.Time,
 		}
 		if r.Spec.ExpirationTime != nil {
 			g.Expires = &r.Spec.ExpirationTime.Time

@@ -114,6 +114,7 @@ func (r *MiniProgramVersionReconciler) SetupWithManager(mgr ctrl.Manager) error 
 		Named("miniprogramversion").
 		For(&v1alpha1.MiniProgramVersion{}).
 		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(versionOfReview)).
+		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfVeto), becameVeto).
 		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfProgram), judgedAnew).
 		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).
 		Watches(&v1alpha1.HostApp{}, all, specChanged).
@@ -129,6 +130,15 @@ func versionOfReview(_ context.Context, o client.Object) []reconcile.Request {
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: review.Spec.VersionRef.Name}}}
+}
+
+// versionsOfVeto wakes all versions of the program: others can have the same bytes.
+func (r *MiniProgramVersionReconciler) versionsOfVeto(ctx context.Context, o client.Object) []reconcile.Request {
+	review, ok := o.(*v1alpha1.Review)
+	if !ok || review.Spec.Decision != v1alpha1.DecisionRejected {
+		return nil
+	}
+	return r.requests(ctx, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexProgram: review.Spec.MiniProgramRef.Name})
 }
 
 func (r *MiniProgramVersionReconciler) versionsOfProgram(ctx context.Context, o client.Object) []reconcile.Request {

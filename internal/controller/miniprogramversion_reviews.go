@@ -82,15 +82,17 @@ const (
 )
 
 // authorOf tells how sure the author is: admission stamps who really created the
-// version, where the cluster has the policy for it.
+// version, where the cluster has the policy for it. A service account is nobody's
+// own: admission cannot tell who acted as it.
 func authorOf(v *v1alpha1.MiniProgramVersion) *v1alpha1.Author {
-	switch by := v.Spec.SubmittedBy; by {
-	case "":
+	switch by := v.Spec.SubmittedBy; {
+	case by == "":
 		return &v1alpha1.Author{Standing: standingUnknown}
-	case v.Annotations[v1alpha1.SubmittedThroughAnnotation]:
+	case by == v.Annotations[v1alpha1.SubmittedThroughAnnotation] && !gate.IsServiceAccount(by):
 		return &v1alpha1.Author{Name: by, Standing: standingProven}
+	default:
+		return &v1alpha1.Author{Name: by, Standing: standingDeclared}
 	}
-	return &v1alpha1.Author{Name: v.Spec.SubmittedBy, Standing: standingDeclared}
 }
 
 // Bounds of lists in a version's status.
@@ -101,7 +103,7 @@ const (
 )
 
 func (r *MiniProgramVersionReconciler) rememberDecisions(ctx context.Context, s *versionScope) error {
-	reviews, err := r.reviewsOf(ctx, s.version)
+	reviews, err := r.reviewsOf(ctx, s.version, s.program.Name)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (g *group) approved(t testing.TB, change ...func(*v1alpha1.MiniProgramVersi
 func (g *group) deleteVersion(t testing.TB) {
 	t.Helper()
 	v := &v1alpha1.MiniProgramVersion{ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: "app-1.0.0"}}
-	g.must(t, g.dana.Delete(ctx(t), v, client.PropagationPolicy(metav1.DeletePropagationForeground)))
+	g.must(t, g.admin.Delete(ctx(t), v, client.PropagationPolicy(metav1.DeletePropagationForeground)))
 	eventually(t, "the version is gone", func() string {
 		if err := g.admin.Get(ctx(t), key(g.ns, "app-1.0.0"), v); client.IgnoreNotFound(err) != nil || err == nil {
 			return "it is still there"

@@ -48,6 +48,29 @@ func TestAPolicyCanAskForAnAuthorWhomAdmissionHasChecked(t *testing.T) {
 	approvedMessage(t, g, "app-1.0.1")
 }
 
+func TestAServiceAccountIsNoProvenAuthor(t *testing.T) {
+	g := newGroup(t, "quality")
+	g.editPolicy(t, func(s *v1alpha1.ReviewPolicySpec) { s.Approvals[0].Author = v1alpha1.AuthorProven })
+	g.program(t, "app")
+	g.configMap(t, "app-1.0.0", archive(t, "app 1.0.0"))
+	pipeline := "system:serviceaccount:" + g.ns + ":pipeline"
+	g.bind(t, pipeline, "ClusterRole", "edit")
+	g.awaitRight(t, pipeline, "create", "miniprogramversions", "", "")
+	// Whoever has edit may act as it, a reviewer too.
+	asPipeline := g.cp.User(g.danaName)
+	asPipeline.Impersonate.UserName = pipeline
+	g.dana, g.danaName = g.client(t, asPipeline), pipeline
+	g.version(t, "app", "1.0.0", func(v *v1alpha1.MiniProgramVersion) {
+		v.Annotations = map[string]string{v1alpha1.SubmittedThroughAnnotation: pipeline}
+	})
+	v := g.awaitVersion(t, "app-1.0.0", v1alpha1.ConditionApproved, "False AuthorNotProven: 1 approval of role quality would not count: ReviewPolicy "+g.ns+
+		" asks in role quality for versions whose author admission has checked, and "+pipeline+
+		" is a service account, as which others can act (status.author): the author has to create a version with an own account")
+	if want := (v1alpha1.Author{Name: pipeline, Standing: "Declared"}); *v.Status.Author != want {
+		t.Errorf("the author is %s", show(v.Status.Author))
+	}
+}
+
 func TestALabelOfAMiniProgramChoosesItsPolicies(t *testing.T) {
 	g, pending := reviewed(t)
 	g.approve(t, "app-1.0.0")

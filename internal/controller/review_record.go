@@ -16,7 +16,7 @@ import (
 
 // record notes when the decision was written to where it outlives the Review:
 // admission lets nobody delete it before. A decision that is no longer there, for
-// its MiniProgram was created anew, is not recorded either.
+// its MiniProgram is gone or was created anew, is not recorded either.
 func (r *ReviewReconciler) record(_ context.Context, s *reviewScope) error {
 	st := &s.review.Status
 	switch {
@@ -26,20 +26,21 @@ func (r *ReviewReconciler) record(_ context.Context, s *reviewScope) error {
 		now := r.now()
 		st.RecordTime = &now
 	}
-	if st.RecordTime == nil && s.review.Spec.Decision == v1alpha1.DecisionRejected && len(s.program.Status.Rejections) >= maxRejections {
+	if st.RecordTime == nil && s.review.Spec.Decision == v1alpha1.DecisionRejected && s.program != nil && len(s.program.Status.Rejections) >= maxRejections {
 		return task.Stall("RejectionsFull", fmt.Errorf("rejected by %s: a veto for as long as this Review exists, which cannot be deleted, for status.rejections of MiniProgram %s has its %d entries already",
 			s.review.Spec.Reviewer, s.program.Name, maxRejections))
 	}
 	return nil
 }
 
-// outlives tells whether the decision is where it outlives the Review, or there
-// is no such place. An approval counts only while its Review exists, so where the
-// version does not remember it, nothing is lost.
+// outlives tells whether the decision is where it outlives the Review. A rejection
+// without a MiniProgram waits for one: else deleting program and version, and
+// creating both anew, would lift it. An approval counts only while its Review
+// exists, so where the version does not remember it, nothing is lost.
 func (s *reviewScope) outlives() bool {
 	switch s.review.Spec.Decision {
 	case v1alpha1.DecisionRejected:
-		return s.program == nil || keepsRejection(s.program, s.review)
+		return s.program != nil && keepsRejection(s.program, s.review)
 	case v1alpha1.DecisionApproved:
 		if s.version == nil || !remembers(s.version, s.review) {
 			return true

@@ -82,7 +82,7 @@ func TestAVersionThatIsCreatedAnewIsAskedForAnew(t *testing.T) {
 	g.must(t, g.admin.Get(ctx(t), key(g.ns, "early"), &early))
 
 	v := &v1alpha1.MiniProgramVersion{ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: "app-1.0.0"}}
-	g.must(t, g.dana.Delete(ctx(t), v))
+	g.must(t, g.admin.Delete(ctx(t), v))
 	g.awaitGone(t, "app-1.0.0", v)
 	eventually(t, "a second has passed, for times of objects are whole ones", func() string {
 		if now := time.Now().Truncate(time.Second); !now.After(early.CreationTimestamp.Time) {

@@ -33,7 +33,7 @@ func (r *RolloutReconciler) gatherAnswers(ctx context.Context, s *rolloutScope) 
 	if len(questions) == 0 || v == nil || v.Status.Artifact.Digest != questions[0].Digest {
 		return nil
 	}
-	reviews, err := r.reviewsOf(ctx, v)
+	reviews, err := r.reviewsOf(ctx, v, v.Spec.MiniProgramRef.Name)
 	if err != nil {
 		return err
 	}

@@ -20,15 +20,16 @@ func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		})
 	}
 	all := wake(func(client.Object) []client.ListOption { return nil })
-	served := wake(func(o client.Object) []client.ListOption { return beside(o, indexServes, versionOf(o)) })
+	ofProgram := wake(func(o client.Object) []client.ListOption { return beside(o, indexProgram, programOf(o)) })
+	served := wake(func(o client.Object) []client.ListOption { return beside(o, indexServes, o.GetName()) })
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("rollout").
 		For(&v1alpha1.Rollout{}).
-		Watches(&v1alpha1.Rollout{}, wake(func(o client.Object) []client.ListOption { return beside(o, indexProgram, programOf(o)) })).
+		Watches(&v1alpha1.Rollout{}, ofProgram).
 		Watches(&v1alpha1.MiniProgramVersion{}, served).
 		Watches(&v1alpha1.MiniProgram{}, wake(func(o client.Object) []client.ListOption { return beside(o, indexProgram, o.GetName()) })).
 		// A veto must not wait until a version, which may be fetching, has told of it.
-		Watches(&v1alpha1.Review{}, served, becameVeto).
+		Watches(&v1alpha1.Review{}, ofProgram, becameVeto).
 		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(rolloutOfStep)).
 		Watches(&v1alpha1.HostApp{}, all, specChanged).
 		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).
@@ -42,14 +43,6 @@ func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
 // beside selects by an index in the namespace of an object.
 func beside(o client.Object, index, value string) []client.ListOption {
 	return []client.ListOption{client.InNamespace(o.GetNamespace()), client.MatchingFields{index: value}}
-}
-
-// versionOf names the version that an object is, or speaks of.
-func versionOf(o client.Object) string {
-	if review, is := o.(*v1alpha1.Review); is {
-		return review.Spec.VersionRef.Name
-	}
-	return o.GetName()
 }
 
 // servedBy names the versions that a Rollout hands out, is to hand out, or could go back to.

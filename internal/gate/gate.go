@@ -27,10 +27,10 @@
 //   - A veto is lifted by an approval of the same digest, role and host app that
 //     names it in Supersedes and was not decided before it: by the same
 //     reviewer, or by somebody else who was proved to hold the verb overrule and
-//     is not the author; by the latter only while the rejecting Review exists, for
-//     the proof is about that object. It stays lifted when that approval expires, and comes
-//     back when its Review is deleted. A rejection never lifts another, and the
-//     approval of a step lifts none.
+//     is not the author; by the latter only while the rejecting Review exists, and
+//     in a Review that was created after it, for the proof is about that object. It
+//     stays lifted when that approval expires, and comes back when its Review is
+//     deleted. A rejection never lifts another, and the approval of a step lifts none.
 //   - A request that the author has withdrawn is not made again while the
 //     withdrawn Review exists. That closes nothing: who may decide still can.
 //   - A host app is approved when every rule that concerns it is met, there is at

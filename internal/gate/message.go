@@ -210,7 +210,10 @@ func authorNotProven(r Review, rule Rule, author string) Ignored {
 // unprovenText says why a rule that asks for a proven author cannot be met, and what to do.
 func unprovenText(rule Rule, author string) string {
 	fact := "nobody knows who handed this one in"
-	if author != "" {
+	switch {
+	case IsServiceAccount(author):
+		fact = author + " is a service account, as which others can act"
+	case author != "":
 		fact = author + " was only declared by another account"
 	}
 	return fmt.Sprintf("ReviewPolicy %s asks in role %s for versions whose author admission has checked, and %s (status.author): the author has to create a version with an own account", rule.Policy, rule.Role, fact)
@@ -280,5 +283,5 @@ func superseded(x Rejection, by Review) Ignored {
 }
 
 func liftsNothing(r Review) Ignored {
-	return Ignored{r.Name, ReasonLiftsNothing, fmt.Sprintf("review %s names %s in spec.supersedes and does not lift it: that takes a later approval of the same digest, role and host app, by the same person or, while that review exists, by somebody with verb overrule who is not the author", r.Name, r.Supersedes)}
+	return Ignored{r.Name, ReasonLiftsNothing, fmt.Sprintf("review %s names %s in spec.supersedes and does not lift it: that takes a later approval of the same digest, role and host app, by the same person or, while that review exists, by somebody with verb overrule who is not the author, in a review that was created a second after that one or later", r.Name, r.Supersedes)}
 }

@@ -9,6 +9,10 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 )
 
+// IsServiceAccount says whether a user is a service account. The stock role edit
+// may act as those of its namespace, so what one does is no proof of who did it.
+func IsServiceAccount(user string) bool { return strings.HasPrefix(user, "system:serviceaccount:") }
+
 // Rules says which approvals the policies ask of a program for these host apps.
 // The policies must be those whose selectors cover the version; those that only
 // warn or audit are passed over, as are those for other host apps.

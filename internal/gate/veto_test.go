@@ -143,7 +143,7 @@ func TestJudgeLiftsVetoes(t *testing.T) {
 	open := func(by string) Verdict {
 		return with(approved("r1"), func(v *Verdict) { v.Ignored = []Ignored{lifted(by)} })
 	}
-	cannot := Ignored{"r1", "LiftsNothing", "review r1 names r0 in spec.supersedes and does not lift it: that takes a later approval of the same digest, role and host app, by the same person or, while that review exists, by somebody with verb overrule who is not the author"}
+	cannot := Ignored{"r1", "LiftsNothing", "review r1 names r0 in spec.supersedes and does not lift it: that takes a later approval of the same digest, role and host app, by the same person or, while that review exists, by somebody with verb overrule who is not the author, in a review that was created a second after that one or later"}
 	shut := func(counted ...string) Verdict {
 		return with(rejected(counted...), func(v *Verdict) { v.Ignored = []Ignored{cannot} })
 	}
