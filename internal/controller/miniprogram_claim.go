@@ -25,7 +25,9 @@ func (r *MiniProgramReconciler) claim(ctx context.Context, s *programScope) erro
 	holders, err := r.Ledger.Claim(ctx, s.program.Spec.AppID, holderOf(s.program))
 	taken, ok := errors.AsType[*ledger.TakenError](err)
 	if !ok {
-		s.answerHolder(holders)
+		if err == nil {
+			s.answerHolder(holders)
+		}
 		return err
 	}
 	s.program.Status.Releases = nil // what its Rollouts have recorded is not what is served

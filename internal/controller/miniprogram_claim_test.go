@@ -1,11 +1,16 @@
 package controller
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
@@ -21,5 +26,44 @@ func TestNothingIsTransferredWhileNobodyGuardsWhoAsks(t *testing.T) {
 		"the app ID is not transferred while nobody can tell that who asks for it may: admission was not proven to guard approvals yet")
 	if diff := cmp.Diff(want, r.transfer(t.Context(), s, &ledger.TakenError{AppID: "com.example.shop", Holders: 1})); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// brokenLedger is a client that cannot read the ledger, or finds none and cannot write it.
+type brokenLedger struct {
+	client.Client
+	read, write error
+}
+
+func (c brokenLedger) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+	return c.read
+}
+
+func (c brokenLedger) Create(context.Context, client.Object, ...client.CreateOption) error {
+	return c.write
+}
+
+func claiming(ledgerClient client.Client, annotations map[string]string) (*MiniProgramReconciler, *programScope) {
+	program := &v1alpha1.MiniProgram{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "app", Annotations: annotations}}
+	program.Spec.AppID = "com.example.shop"
+	return &MiniProgramReconciler{Shared{Ledger: &ledger.Ledger{Client: ledgerClient, Namespace: "published"}}}, &programScope{program: program}
+}
+
+func TestATransferStaysUnansweredWhileTheLedgerFails(t *testing.T) {
+	down := errors.New("the API server does not answer")
+	none := apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, "ledger")
+	for name, broken := range map[string]brokenLedger{
+		"it cannot be read":    {read: down},
+		"it cannot be written": {read: none, write: down},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, s := claiming(broken, map[string]string{v1alpha1.ActionAnnotation: "transfer@1"})
+			if err := r.claim(t.Context(), s); !errors.Is(err, down) {
+				t.Errorf("says %v", err)
+			}
+			if got := s.program.Status.LastAction; got != nil {
+				t.Errorf("is answered %+v", got)
+			}
+		})
 	}
 }
