@@ -19,7 +19,7 @@ import (
 // claim records the program as the holder of its app ID, or moves the app ID to
 // it when somebody with the right asks for that.
 func (r *MiniProgramReconciler) claim(ctx context.Context, s *programScope) error {
-	if st := &s.program.Status; st.LastAction != nil && st.LastAction.Value != s.program.Annotations[v1alpha1.ActionAnnotation] {
+	if st := &s.program.Status; st.LastAction != nil && st.LastAction.Value != clip(s.program.Annotations[v1alpha1.ActionAnnotation], maxAction) {
 		st.LastAction = nil // so that the same can be asked for again
 	}
 	holders, err := r.Ledger.Claim(ctx, s.program.Spec.AppID, holderOf(s.program))
@@ -64,7 +64,8 @@ func (s *programScope) answer(result, message string) {
 	}
 	a := s.program.Annotations
 	st.LastAction = &v1alpha1.ActionAnswer{
-		Value: a[v1alpha1.ActionAnnotation], User: a[v1alpha1.ActionByAnnotation], Result: result, Message: message, Time: s.now,
+		Value: clip(a[v1alpha1.ActionAnnotation], maxAction), User: clip(a[v1alpha1.ActionByAnnotation], maxAction),
+		Result: result, Message: message, Time: s.now,
 	}
 }
 

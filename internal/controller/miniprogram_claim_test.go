@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,5 +66,25 @@ func TestATransferStaysUnansweredWhileTheLedgerFails(t *testing.T) {
 				t.Errorf("is answered %+v", got)
 			}
 		})
+	}
+}
+
+func TestTheAnswerToALongTransferFitsIntoTheStatus(t *testing.T) {
+	none := apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, "ledger")
+	r, s := claiming(brokenLedger{read: none}, map[string]string{
+		v1alpha1.ActionAnnotation: "transfer@" + strings.Repeat("1", 300), v1alpha1.ActionByAnnotation: strings.Repeat("ä", 300),
+	})
+	want := &v1alpha1.ActionAnswer{
+		Value: "transfer@" + strings.Repeat("1", 246) + "…", User: strings.Repeat("ä", 255) + "…",
+		Result: "Stale", Message: "the MiniProgram holds its app ID, as holder 1",
+	}
+	for _, pass := range []string{"first", "second"} {
+		if err := r.claim(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, s.program.Status.LastAction); diff != "" {
+			t.Errorf("%s pass: -want +got:\n%s", pass, diff)
+		}
+		s.now = metav1.Now() // shows an answer that is given anew
 	}
 }
