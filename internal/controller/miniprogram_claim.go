@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -119,6 +120,23 @@ func (r *MiniProgramReconciler) programsOfLedger(ctx context.Context, o client.O
 	var out []reconcile.Request
 	for _, p := range r.claimants(ctx, o.GetName()) {
 		out = append(out, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: p.Namespace, Name: p.Name}})
+	}
+	return out
+}
+
+// transferring wakes the programs that ask for a transfer: it waits for the proof
+// that admission checks who asks.
+func (r *MiniProgramReconciler) transferring(ctx context.Context, _ client.Object) []reconcile.Request {
+	var list v1alpha1.MiniProgramList
+	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing programs to wake")
+		return nil
+	}
+	var out []reconcile.Request
+	for i := range list.Items {
+		if p := &list.Items[i]; actionVerb(p) == verbTransfer {
+			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(p)})
+		}
 	}
 	return out
 }

@@ -11,7 +11,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
@@ -86,5 +88,42 @@ func TestTheAnswerToALongTransferFitsIntoTheStatus(t *testing.T) {
 			t.Errorf("%s pass: -want +got:\n%s", pass, diff)
 		}
 		s.now = metav1.Now() // shows an answer that is given anew
+	}
+}
+
+// programs is a client that lists them.
+type programs struct {
+	client.Client
+	items []v1alpha1.MiniProgram
+}
+
+func (c programs) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	if l, ok := list.(*v1alpha1.MiniProgramList); ok {
+		l.Items = c.items
+	}
+	return nil
+}
+
+func TestAProofWakesThoseWhoAskForATransfer(t *testing.T) {
+	var items []v1alpha1.MiniProgram
+	for name, action := range map[string]string{"idle": "", "moves": "transfer@1", "off": "suspend@1"} {
+		items = append(items, v1alpha1.MiniProgram{ObjectMeta: metav1.ObjectMeta{
+			Namespace: "team", Name: name, Annotations: map[string]string{v1alpha1.ActionAnnotation: action},
+		}})
+	}
+	r := &MiniProgramReconciler{Shared{Client: programs{items: items}}}
+	want := []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: "team", Name: "moves"}}}
+	if diff := cmp.Diff(want, r.transferring(t.Context(), nil)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// A pass without the first proof would have the transfer wait as long as the program has waited so far.
+func TestAProgramWaitsForTheFirstProof(t *testing.T) {
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	r := &MiniProgramReconciler{Shared{Enforcement: NewEnforcement(nil, nil, "", "")}}
+	if _, err := r.Reconcile(stopped, ctrl.Request{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("says %v", err)
 	}
 }
