@@ -300,8 +300,10 @@ type JudgedBy struct {
 	// +kubebuilder:validation:Maximum=9007199254740991
 	// +required
 	Generation int64 `json:"generation,omitempty"`
-	// sha256 of its spec in canonical JSON, with the prefix "sha256:": a policy
-	// that was deleted and created anew begins again at generation 1.
+	// sha256 of its spec as the controller encodes it in JSON: fields in the order of
+	// the API, those that are unset left out. With the prefix "sha256:". It tells
+	// a policy from one that was deleted and created anew, which begins again at
+	// generation 1; other tools cannot be expected to arrive at the same sum.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=71
 	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`

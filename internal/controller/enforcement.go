@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +37,12 @@ const (
 	proofGrace    = 5 * time.Minute
 	syncTimeout   = 10 * time.Second
 )
+
+// probeName is what dry runs are named after. The API server adds other letters to
+// it each time, which would make the same failure another one.
+const probeName = "enforcement-probe"
+
+var generatedProbe = regexp.MustCompile(probeName + "-[a-z0-9]+")
 
 // errUnguarded says that a proof was made and failed.
 var errUnguarded = errors.New("admission does not guard what people approve")
@@ -177,6 +184,8 @@ func isOver(ctx context.Context) bool { return ctx.Err() != nil }
 // NeedLeaderElection is false: a standby that takes over has its proof.
 func (e *Enforcement) NeedLeaderElection() bool { return false }
 
+// record takes up how a proof ended, and wakes whoever tells of it when that is
+// something else than before.
 func (e *Enforcement) record(err error, now time.Time) (changed bool) {
 	e.mu.Lock()
 	if err == nil {
@@ -185,11 +194,12 @@ func (e *Enforcement) record(err error, now time.Time) (changed bool) {
 		e.mu.Unlock()
 		return false
 	}
-	changed = e.proven != (err == nil)
-	e.proven, e.why = err == nil, ""
+	why := ""
 	if err != nil {
-		e.why = err.Error()
+		why = generatedProbe.ReplaceAllString(err.Error(), probeName)
 	}
+	changed = e.proven != (err == nil) || e.why != why
+	e.proven, e.why = err == nil, why
 	wake := e.wake
 	e.mu.Unlock()
 	first := false
@@ -207,7 +217,7 @@ func (e *Enforcement) record(err error, now time.Time) (changed bool) {
 }
 
 // changes returns a channel of its own for each caller, which says that the
-// proof has changed. To be called before Start.
+// proof has changed, or why there is none. To be called before Start.
 func (e *Enforcement) changes() <-chan event.GenericEvent {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -251,10 +261,10 @@ func refusedByPolicy(err error) bool {
 
 func (e *Enforcement) probe(decision string) *v1alpha1.Review {
 	return &v1alpha1.Review{
-		ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, GenerateName: "enforcement-probe-"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, GenerateName: probeName + "-"},
 		Spec: v1alpha1.ReviewSpec{
-			MiniProgramRef: v1alpha1.MiniProgramReference{Name: "enforcement-probe"},
-			VersionRef:     v1alpha1.VersionReference{Name: "enforcement-probe"},
+			MiniProgramRef: v1alpha1.MiniProgramReference{Name: probeName},
+			VersionRef:     v1alpha1.VersionReference{Name: probeName},
 			Digest:         "sha256:" + strings.Repeat("0", 64), Role: "probe", Decision: decision,
 		},
 	}

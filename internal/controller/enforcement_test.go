@@ -2,6 +2,7 @@ package controller
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 )
@@ -30,6 +31,36 @@ func TestTheGateIsShutUnlessAProofIsRecent(t *testing.T) {
 			}
 			if open := e.Shut() == ""; open != test.open {
 				t.Errorf("open is %t, want %t: %s", open, test.open, e.Shut())
+			}
+		})
+	}
+}
+
+func TestReconcilersAreWokenWheneverTheyHaveSomethingElseToSay(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	missing := fmt.Errorf("%w: a policy is missing", errUnguarded)
+	refused := func(name string) error {
+		return fmt.Errorf("%w: reviews.miniprogram.dev %q is forbidden", errUnguarded, name)
+	}
+	for name, test := range map[string]struct {
+		before, after error
+		wakes         bool
+	}{
+		"the gate opens":               {missing, nil, true},
+		"the gate shuts":               {nil, missing, true},
+		"the gate stays open":          {nil, nil, false},
+		"it is shut for the same":      {missing, missing, false},
+		"it is shut for another":       {missing, errUnguarded, true},
+		"only the dry run has another": {refused("enforcement-probe-x7k2v"), refused("enforcement-probe-9qd4m"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := NewEnforcement(nil, nil, "ns", "published")
+			woken := e.changes()
+			e.record(test.before, start)
+			<-woken
+			e.record(test.after, start)
+			if wakes := len(woken) > 0; wakes != test.wakes {
+				t.Errorf("wakes is %t, want %t: %s", wakes, test.wakes, e.Shut())
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -19,13 +20,15 @@ import (
 // claim records the program as the holder of its app ID, or moves the app ID to
 // it when somebody with the right asks for that.
 func (r *MiniProgramReconciler) claim(ctx context.Context, s *programScope) error {
-	if st := &s.program.Status; st.LastAction != nil && st.LastAction.Value != s.program.Annotations[v1alpha1.ActionAnnotation] {
+	if st := &s.program.Status; st.LastAction != nil && st.LastAction.Value != clip(s.program.Annotations[v1alpha1.ActionAnnotation], maxAction) {
 		st.LastAction = nil // so that the same can be asked for again
 	}
 	holders, err := r.Ledger.Claim(ctx, s.program.Spec.AppID, holderOf(s.program))
 	taken, ok := errors.AsType[*ledger.TakenError](err)
 	if !ok {
-		s.answerHolder(holders)
+		if err == nil {
+			s.answerHolder(holders)
+		}
 		return err
 	}
 	s.program.Status.Releases = nil // what its Rollouts have recorded is not what is served
@@ -62,7 +65,8 @@ func (s *programScope) answer(result, message string) {
 	}
 	a := s.program.Annotations
 	st.LastAction = &v1alpha1.ActionAnswer{
-		Value: a[v1alpha1.ActionAnnotation], User: a[v1alpha1.ActionByAnnotation], Result: result, Message: message, Time: s.now,
+		Value: clip(a[v1alpha1.ActionAnnotation], maxAction), User: clip(a[v1alpha1.ActionByAnnotation], maxAction),
+		Result: result, Message: message, Time: s.now,
 	}
 }
 
@@ -116,6 +120,23 @@ func (r *MiniProgramReconciler) programsOfLedger(ctx context.Context, o client.O
 	var out []reconcile.Request
 	for _, p := range r.claimants(ctx, o.GetName()) {
 		out = append(out, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: p.Namespace, Name: p.Name}})
+	}
+	return out
+}
+
+// transferring wakes the programs that ask for a transfer: it waits for the proof
+// that admission checks who asks.
+func (r *MiniProgramReconciler) transferring(ctx context.Context, _ client.Object) []reconcile.Request {
+	var list v1alpha1.MiniProgramList
+	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing programs to wake")
+		return nil
+	}
+	var out []reconcile.Request
+	for i := range list.Items {
+		if p := &list.Items[i]; actionVerb(p) == verbTransfer {
+			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(p)})
+		}
 	}
 	return out
 }

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
@@ -33,6 +34,9 @@ type programScope struct {
 
 // Reconcile brings one MiniProgram's status up to date.
 func (r *MiniProgramReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if err := r.Enforcement.Await(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
 	before := &v1alpha1.MiniProgram{}
 	if err := r.Client.Get(ctx, req.NamespacedName, before); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -171,6 +175,7 @@ func (r *MiniProgramReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.MiniProgramVersion{}, program, becameUsable).
 		Watches(&v1alpha1.Rollout{}, program).
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.programsOfLedger)).
+		WatchesRawSource(source.Channel(r.Enforcement.changes(), handler.EnqueueRequestsFromMapFunc(r.transferring))).
 		Complete(r)
 }
 

@@ -97,14 +97,10 @@ func (r *MiniProgramVersionReconciler) Reconcile(ctx context.Context, req ctrl.R
 
 // recheck looks again when an approval expires.
 func (s *versionScope) recheck(result ctrl.Result) ctrl.Result {
-	if s.judgment == nil || s.judgment.verdict.Expires == nil {
+	if s.judgment == nil {
 		return result
 	}
-	left := max(s.judgment.verdict.Expires.Sub(s.now), time.Second)
-	if result.RequeueAfter == 0 || left < result.RequeueAfter {
-		result.RequeueAfter = left
-	}
-	return result
+	return notAfter(result, s.judgment.verdict.Expires, s.now)
 }
 
 // SetupWithManager registers the reconciler and what wakes it.

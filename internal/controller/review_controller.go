@@ -53,7 +53,20 @@ func (r *ReviewReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 	if perr := r.updateStatus(ctx, before, s.review, before.Status, s.review.Status); perr != nil {
 		return unwritten(perr)
 	}
-	return task.Result(err)
+	result, err := task.Result(err)
+	return s.recheck(result), err
+}
+
+// recheck looks again when time alone changes what a decision is worth: its own
+// end, or that of one that counts in its place.
+func (s *reviewScope) recheck(result ctrl.Result) ctrl.Result {
+	if s.judged == nil || s.review.Spec.Decision == v1alpha1.DecisionPending {
+		return result
+	}
+	if end := s.review.Spec.ExpirationTime; end != nil && end.After(s.now) {
+		result = notAfter(result, &end.Time, s.now)
+	}
+	return notAfter(result, s.judged.verdict.Expires, s.now)
 }
 
 func (r *ReviewReconciler) find(ctx context.Context, s *reviewScope) error {
@@ -147,6 +160,7 @@ func (r *ReviewReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("review").
 		For(&v1alpha1.Review{}).
 		Watches(&v1alpha1.MiniProgramVersion{}, handler.EnqueueRequestsFromMapFunc(r.reviewsOfVersion)).
+		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(r.concerned), specChanged).
 		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(r.unrecorded), keepsOthers).
 		Complete(r)
 }
@@ -162,4 +176,35 @@ func (r *ReviewReconciler) reviewsOfVersion(ctx context.Context, o client.Object
 		out = append(out, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: review.Namespace, Name: review.Name}})
 	}
 	return out
+}
+
+// concerned wakes those Reviews of a version that may count, or not, because of
+// another: what the version's status says may stay the same.
+func (r *ReviewReconciler) concerned(ctx context.Context, o client.Object) []reconcile.Request {
+	changed, ok := o.(*v1alpha1.Review)
+	if !ok || changed.Spec.Decision == v1alpha1.DecisionPending {
+		return nil
+	}
+	var list v1alpha1.ReviewList
+	if err := r.Client.List(ctx, &list, client.InNamespace(o.GetNamespace()),
+		client.MatchingFields{indexVersionRef: changed.Spec.VersionRef.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing reviews to wake")
+		return nil
+	}
+	var out []reconcile.Request
+	for i := range list.Items {
+		if other := &list.Items[i]; concern(changed, other) {
+			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(other)})
+		}
+	}
+	return out
+}
+
+// concern tells that what one Review is worth may depend on another: a person
+// counts once for a role and host app, and an approval may lift a rejection.
+func concern(a, b *v1alpha1.Review) bool {
+	x, y := a.Spec, b.Spec
+	twice := x.Decision == v1alpha1.DecisionApproved && y.Decision == x.Decision &&
+		x.Reviewer == y.Reviewer && x.Role == y.Role && x.HostApp == y.HostApp
+	return a.Name != b.Name && (twice || x.Supersedes == b.Name || y.Supersedes == a.Name)
 }

@@ -26,7 +26,12 @@ func (r *ReviewReconciler) record(_ context.Context, s *reviewScope) error {
 		now := r.now()
 		st.RecordTime = &now
 	}
-	if st.RecordTime == nil && s.review.Spec.Decision == v1alpha1.DecisionRejected && s.program != nil && len(s.program.Status.Rejections) >= maxRejections {
+	unkept := st.RecordTime == nil && s.review.Spec.Decision == v1alpha1.DecisionRejected
+	switch {
+	case unkept && s.program == nil:
+		return task.Stall("MiniProgramMissing", fmt.Errorf("rejected by %s: a veto that no MiniProgram keeps, so this Review cannot be deleted; create MiniProgram %s, and its status keeps it",
+			s.review.Spec.Reviewer, s.review.Spec.MiniProgramRef.Name))
+	case unkept && len(s.program.Status.Rejections) >= maxRejections:
 		return task.Stall("RejectionsFull", fmt.Errorf("rejected by %s: a veto for as long as this Review exists, which cannot be deleted, for status.rejections of MiniProgram %s has its %d entries already",
 			s.review.Spec.Reviewer, s.program.Name, maxRejections))
 	}

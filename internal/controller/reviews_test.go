@@ -227,3 +227,16 @@ func TestAnApprovalOfAStepDoesNotApproveTheVersion(t *testing.T) {
 		t.Errorf("pending are %v", asked)
 	}
 }
+
+func TestAReviewCountsAsSoonAsTheOneInItsPlaceIsGone(t *testing.T) {
+	g, pending := reviewed(t)
+	for _, name := range []string{"first", "second"} {
+		g.decided(t, name, pending.Spec.Digest, v1alpha1.DecisionApproved)
+		g.awaitRecord(t, name)
+	}
+	approvedMessage(t, g, "app-1.0.0")
+	g.awaitReview(t, "second", "True SamePerson: review second and review first are both by "+g.rosaName+" in role quality: a person counts once")
+	first := &v1alpha1.Review{ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: "first"}}
+	g.must(t, g.admin.Delete(ctx(t), first))
+	g.awaitReview(t, "second", "")
+}

@@ -97,6 +97,18 @@ func retryAfter(conds []metav1.Condition, created metav1.Time, now time.Time) ti
 	return min(max(now.Sub(since), leastRetry), mostRetry)
 }
 
+// notAfter has the next pass made at a time, if it was not to be earlier; nil is never.
+func notAfter(result ctrl.Result, at *time.Time, now time.Time) ctrl.Result {
+	if at == nil {
+		return result
+	}
+	left := max(at.Sub(now), time.Second)
+	if result.RequeueAfter == 0 || left < result.RequeueAfter {
+		result.RequeueAfter = left
+	}
+	return result
+}
+
 // waitAtLeast is a Wait that honors what a server asked for.
 func waitAtLeast(reason string, backoff, asked time.Duration, message string) error {
 	return task.Wait(reason, max(backoff, asked), "%s", message)
