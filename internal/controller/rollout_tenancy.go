@@ -85,8 +85,8 @@ func (r *RolloutReconciler) gatherRivals(ctx context.Context, s *rolloutScope) e
 		if err != nil || doc.AppID != s.seen.AppID || doc.Channel != s.before.Spec.Channel {
 			continue
 		}
-		if owner == nil && doc.Rollout.Namespace == s.before.Namespace {
-			continue // the tombstone of an earlier Rollout, which is not forgotten
+		if owner == nil && doc.Tombstone != nil && doc.Rollout.Namespace == s.before.Namespace {
+			continue // of an earlier Rollout, which is not forgotten
 		}
 		s.rivals = append(s.rivals, rival{configMap: cm, document: doc})
 		s.meet(doc)
