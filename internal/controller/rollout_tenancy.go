@@ -53,6 +53,9 @@ func (r *RolloutReconciler) giveWay(ctx context.Context, s *rolloutScope) error 
 	if !ok {
 		return nil // other errors must not keep from taking back: see gatherHolder
 	}
+	if err := inOrder(ctx, s, r.gatherStepReviews, r.askNobody); err != nil {
+		return err
+	}
 	if !s.before.DeletionTimestamp.IsZero() {
 		if err := client.IgnoreNotFound(r.patchFinalizer(ctx, s, controllerutil.RemoveFinalizer)); err != nil {
 			return err

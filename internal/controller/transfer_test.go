@@ -347,8 +347,8 @@ func TestNobodyOfTheTakingGroupTransfers(t *testing.T) {
 	}
 }
 
-// Two programs of one namespace, too, are two holders. The document of
-// the former goes once there is a newer one, though its Rollout went before.
+// Two programs of one namespace, too, are two holders. Nothing is left of the
+// former: neither its question to a reviewer nor, once there is a newer one, its document.
 func TestAnAppIDMovesWithinANamespace(t *testing.T) {
 	g := newGroup(t, "quality")
 	g.atApproval(t)
@@ -362,6 +362,7 @@ func TestAnAppIDMovesWithinANamespace(t *testing.T) {
 		p.Annotations = map[string]string{v1alpha1.ActionAnnotation: "transfer@1", v1alpha1.ActionByAnnotation: name}
 	})
 	g.awaitGivenWay(t, appID, "transfer@2")
+	g.awaitNoneAsked(t)
 	g.deleteRollout(t)
 
 	g.letApprove(t, g.rosaName, "quality", "shop")
