@@ -103,9 +103,8 @@ func (r *RolloutReconciler) askForApproval(ctx context.Context, s *rolloutScope)
 		case asked && !kept && s.asks(review, recorded):
 			kept = true
 		default:
-			err := r.Client.Delete(ctx, review, client.Preconditions{UID: &review.UID, ResourceVersion: &review.ResourceVersion})
-			if client.IgnoreNotFound(err) != nil {
-				return fmt.Errorf("removing Review %s, which nobody needs any more: %w", review.Name, err)
+			if err := r.removeQuestion(ctx, review); err != nil {
+				return err
 			}
 		}
 	}
@@ -114,6 +113,28 @@ func (r *RolloutReconciler) askForApproval(ctx context.Context, s *rolloutScope)
 		return nil
 	}
 	return r.createStepReview(ctx, s, recorded)
+}
+
+// askNobody takes away every pending Review of a step.
+func (r *RolloutReconciler) askNobody(ctx context.Context, s *rolloutScope) error {
+	for i := range s.stepReviews {
+		if s.stepReviews[i].Spec.Decision != v1alpha1.DecisionPending {
+			continue
+		}
+		if err := r.removeQuestion(ctx, &s.stepReviews[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeQuestion deletes a Review unless somebody has decided it meanwhile.
+func (r *RolloutReconciler) removeQuestion(ctx context.Context, review *v1alpha1.Review) error {
+	err := r.Client.Delete(ctx, review, client.Preconditions{UID: &review.UID, ResourceVersion: &review.ResourceVersion})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("removing Review %s, which nobody needs any more: %w", review.Name, err)
+	}
+	return nil
 }
 
 // createStepReview asks for the approval of a step. The version owns the Review,

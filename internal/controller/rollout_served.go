@@ -81,10 +81,11 @@ func (r *RolloutReconciler) findRecorded(ctx context.Context, s *rolloutScope, v
 	return known, nil
 }
 
-// gatherStable asks for which host apps stable is approved: it may be handed to more.
+// gatherStable asks for which host apps stable is approved: it may be handed to
+// more. Where another is taken over, the ledger has said it, and of the recorded one nothing matters.
 func (r *RolloutReconciler) gatherStable(ctx context.Context, s *rolloutScope) error {
 	stable := s.before.Status.Stable
-	if stable == nil || s.program == nil {
+	if stable == nil || s.program == nil || s.seen.Adopt != nil {
 		return nil
 	}
 	v, err := r.findRecorded(ctx, s, *stable)

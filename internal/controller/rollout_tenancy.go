@@ -53,6 +53,9 @@ func (r *RolloutReconciler) giveWay(ctx context.Context, s *rolloutScope) error 
 	if !ok {
 		return nil // other errors must not keep from taking back: see gatherHolder
 	}
+	if err := inOrder(ctx, s, r.gatherStepReviews, r.askNobody); err != nil {
+		return err
+	}
 	if !s.before.DeletionTimestamp.IsZero() {
 		if err := client.IgnoreNotFound(r.patchFinalizer(ctx, s, controllerutil.RemoveFinalizer)); err != nil {
 			return err
@@ -85,8 +88,8 @@ func (r *RolloutReconciler) gatherRivals(ctx context.Context, s *rolloutScope) e
 		if err != nil || doc.AppID != s.seen.AppID || doc.Channel != s.before.Spec.Channel {
 			continue
 		}
-		if owner == nil && doc.Rollout.Namespace == s.before.Namespace {
-			continue // the tombstone of an earlier Rollout, which is not forgotten
+		if owner == nil && doc.Tombstone != nil && doc.Rollout.Namespace == s.before.Namespace {
+			continue // of an earlier Rollout, which is not forgotten
 		}
 		s.rivals = append(s.rivals, rival{configMap: cm, document: doc})
 		s.meet(doc)

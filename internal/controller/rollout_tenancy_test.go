@@ -2,10 +2,27 @@ package controller
 
 import (
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 )
+
+// The approvals of what this rollout had as stable are none of what it takes over.
+func TestWhereWhatIsTakenOverIsApprovedIsWhatTheLedgerSays(t *testing.T) {
+	recorded := &v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Stable: &v1alpha1.Variant{VersionRef: "shop-1"}}}
+	s := newRolloutScope(recorded, time.Unix(0, 0))
+	s.program = &v1alpha1.MiniProgram{Spec: v1alpha1.MiniProgramSpec{HostApps: []string{"bank", "wallet"}}}
+	s.seen.Adopt, s.seen.StableHostApps = &v1alpha1.Variant{VersionRef: "shop-2"}, []string{"wallet"}
+	if err := (&RolloutReconciler{}).gatherStable(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"wallet"}, s.seen.StableHostApps); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
 
 func TestADocumentIsOutdatedWhenAllItsHostAppsHaveANewerOne(t *testing.T) {
 	out := func(channel string, sequence int64, hostApps ...string) v1alpha1.Rollout {

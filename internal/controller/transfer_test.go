@@ -346,3 +346,41 @@ func TestNobodyOfTheTakingGroupTransfers(t *testing.T) {
 		}
 	}
 }
+
+// Two programs of one namespace, too, are two holders. Nothing is left of the
+// former: neither its question to a reviewer nor, once there is a newer one, its document.
+func TestAnAppIDMovesWithinANamespace(t *testing.T) {
+	g := newGroup(t, "quality")
+	g.atApproval(t)
+	appID := g.ns + ".app"
+	g.must(t, g.dana.Create(ctx(t), &v1alpha1.MiniProgram{
+		ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: "shop"},
+		Spec:       v1alpha1.MiniProgramSpec{AppID: appID, DisplayName: "shop", HostApps: []string{g.host}, Kind: "WebApp"},
+	}))
+	adam, name := g.adam(t)
+	change(t, g, adam, &v1alpha1.MiniProgram{}, "shop", func(p *v1alpha1.MiniProgram) {
+		p.Annotations = map[string]string{v1alpha1.ActionAnnotation: "transfer@1", v1alpha1.ActionByAnnotation: name}
+	})
+	g.awaitGivenWay(t, appID, "transfer@2")
+	g.awaitNoneAsked(t)
+	g.deleteRollout(t)
+
+	g.letApprove(t, g.rosaName, "quality", "shop")
+	g.release(t, "shop", "2.0.0")
+	g.approve(t, "shop-2.0.0")
+	g.rollout(t, "shop", "2.0.0")
+	g.awaitRollout(t, "shop", "2.0.0 is stable", func(ro *v1alpha1.Rollout) bool { return ro.Status.Percent == "100%" && isOut(ro) })
+	var list corev1.ConfigMapList
+	eventually(t, "one document for "+appID, func() string {
+		g.must(t, g.admin.List(ctx(t), &list, client.InNamespace(publishedNamespace), client.MatchingLabels{
+			delivery.DocumentLabel: delivery.KindRollout, delivery.LedgerLabel: delivery.LedgerConfigMap(appID),
+		}))
+		if len(list.Items) != 1 {
+			return show(list.Items)
+		}
+		return ""
+	})
+	if doc := g.published(t, "shop"); doc.Stable.Version != "2.0.0" || list.Items[0].Name != delivery.RolloutConfigMap(g.ns, "shop") {
+		t.Errorf("published is %s in %s", show(doc), list.Items[0].Name)
+	}
+}

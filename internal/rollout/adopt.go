@@ -1,5 +1,11 @@
 package rollout
 
+import (
+	"slices"
+
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+)
+
 // adopt starts from what the ledger remembers, so that nobody loses what is
 // installed: a rollout that has recorded nothing, and one that others have
 // overtaken, whose record tells of versions that users no longer have. Of the
@@ -17,6 +23,10 @@ func (d *decider) adopt() {
 		return
 	}
 	d.st.Stable = d.seen.Adopt.DeepCopy()
+	if doc := d.st.Document; doc != nil && !(d.plan.Deleting && d.lastAvailability() == delivery.Removed) {
+		// It is approved where others have served it. Only what takes it from devices goes further.
+		doc.HostApps = slices.DeleteFunc(doc.HostApps, func(h string) bool { return !slices.Contains(d.seen.StableHostApps, h) })
+	}
 	if d.seen.LastDelivery > d.st.Stable.Delivery {
 		// Somebody has a target that was under way: containers that only go forward need a higher number.
 		d.st.Stable.Delivery = d.nextDelivery()

@@ -64,6 +64,36 @@ func TestWhoWasOvertakenByTheSameGoesAbove(t *testing.T) {
 	}
 }
 
+// What others had approved for wallet was approved for nothing else, whatever the
+// record says that this rollout served before.
+func TestWhatOthersLeftGoesWhereTheyHadIt(t *testing.T) {
+	recorded := changed(released(), func(st *status) { st.Document.HostApps = []string{"bank", "wallet"} })
+	both := func(s *Seen) {
+		s.HostApps, s.Candidate.HostApps = []string{"bank", "wallet"}, []string{"bank", "wallet"}
+	}
+	deleting := func(policy string) Plan {
+		return planTo("1.0.0").with(func(p *Plan) { p.Deleting, p.DeletionPolicy = true, policy })
+	}
+	for name, test := range map[string]struct {
+		plan  Plan
+		seen  Seen
+		wants []string
+	}{
+		"as stable":                   {planTo("1.0.0"), seeing("1.0.0", both, unapproved), []string{"wallet"}},
+		"as stable beside a target":   {planTo("1.0.0"), seeing("1.0.0", both), []string{"wallet"}},
+		"as what stays with devices":  {deleting(v1alpha1.DeletionRetain), seeing("1.0.0", both), []string{"wallet"}},
+		"a removal is for all it had": {deleting(v1alpha1.DeletionRemove), seeing("1.0.0", both), []string{"bank", "wallet"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			overtaken(minutes(published)+50, published.Unix()+1000)(&test.seen)
+			got := Decide(test.plan, recorded, test.seen, now).Status
+			if diff := cmp.Diff(test.wants, got.Document.HostApps); diff != "" || got.Stable.Version != "3.0.0" {
+				t.Errorf("%s is stable, -want +got:\n%s", got.Stable.Version, diff)
+			}
+		})
+	}
+}
+
 func TestADeletionLeavesWhatOthersLeft(t *testing.T) {
 	deleting := planTo("1.0.0").with(func(p *Plan) { p.Deleting = true })
 	st := Decide(deleting, released(), seeing("1.0.0", overtaken(minutes(now), now.Unix())), now).Status

@@ -130,6 +130,7 @@ func (d *decider) run() {
 		d.delete()
 		return
 	}
+	d.narrow()
 	d.act()
 	d.pauseClock()
 	d.follow()
@@ -217,6 +218,19 @@ func (d *decider) endStable(why string) {
 	}
 	d.pruneRecalls()
 	d.say(TakeBack, "StableTakenBack", why)
+}
+
+// narrow takes from the target's declaration what reviewers have withheld since it
+// was recorded: also while it is paused or the gate is shut, and before an action
+// makes it stable. It never widens it, for an approval that expires agrees to nothing.
+func (d *decider) narrow() {
+	t, c := d.st.Target, d.seen.Candidate
+	if t == nil || c == nil || t.Digest != c.Variant.Digest || t.Declaration == nil || c.Variant.Declaration == nil {
+		return
+	}
+	t.Declaration.Permissions = slices.DeleteFunc(t.Declaration.Permissions, func(p v1alpha1.Permission) bool {
+		return !slices.ContainsFunc(c.Variant.Declaration.Permissions, func(now v1alpha1.Permission) bool { return now.Name == p.Name })
+	})
 }
 
 func (d *decider) suspended() bool {

@@ -345,3 +345,49 @@ func TestPlanOf(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestWhatIsWithheldUnderWayIsNoLongerDeclared(t *testing.T) {
+	declares := func(names ...string) *v1alpha1.Declaration {
+		out := &v1alpha1.Declaration{}
+		for _, n := range names {
+			out.Permissions = append(out.Permissions, v1alpha1.Permission{Name: n, Need: "Optional"})
+		}
+		return out
+	}
+	recorded := func(names ...string) status {
+		return changed(underWay(3, 2500, ago(time.Minute)), func(st *status) { st.Target.Declaration = declares(names...) })
+	}
+	now11 := func(change func(*Seen), names ...string) Seen {
+		return seeing("1.1.0", func(s *Seen) { s.Candidate.Variant.Declaration = declares(names...) }, change)
+	}
+	plain := func(*Seen) {}
+	for name, test := range map[string]struct {
+		recorded status
+		plan     Plan
+		seen     Seen
+		want     *v1alpha1.Declaration
+		sequence int64
+	}{
+		"nothing is withheld": {recorded("camera", "album"), planTo("1.1.0"), now11(plain, "camera", "album"), declares("camera", "album"), published.Unix()},
+		"one is":              {recorded("camera", "album"), planTo("1.1.0"), now11(plain, "album"), declares("album"), now.Unix()},
+		"while it is paused": {
+			recorded("camera", "album"), planTo("1.1.0").with(func(p *Plan) { p.Paused = true }), now11(plain, "album"), declares("album"), now.Unix(),
+		},
+		"while the gate is shut":           {recorded("camera", "album"), planTo("1.1.0"), now11(unapproved, "album"), declares("album"), now.Unix()},
+		"before it becomes stable":         {recorded("camera", "album"), planTo("1.1.0"), now11(asked("promote-full@2"), "album"), declares("album"), now.Unix()},
+		"what agreed to less has expired":  {recorded("album"), planTo("1.1.0"), now11(plain, "camera", "album"), declares("album"), published.Unix()},
+		"the spec names another meanwhile": {recorded("camera"), planTo("1.2.0"), seeing("1.2.0", unapproved), declares("camera"), published.Unix()},
+		"the version does not say it now":  {recorded("camera"), planTo("1.1.0"), seeing("1.1.0"), declares("camera"), published.Unix()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := Decide(test.plan, test.recorded, test.seen, now).Status
+			got := st.Target
+			if got == nil {
+				got = st.Stable
+			}
+			if diff := cmp.Diff(test.want, got.Declaration, cmpEmpty); diff != "" || got.Version != "1.1.0" || st.Sequence != test.sequence {
+				t.Errorf("%s is under sequence %d, want %d; -want +got:\n%s", got.Version, st.Sequence, test.sequence, diff)
+			}
+		})
+	}
+}
