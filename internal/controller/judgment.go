@@ -51,10 +51,12 @@ func (s *Shared) coveringPolicies(ctx context.Context, program *v1alpha1.MiniPro
 	return covering, nil
 }
 
-// reviewsOf returns the Reviews of a version, by name.
+// reviewsOf returns the Reviews of a version, by name. They are to be read only:
+// there may be very many, and each of them asks for all, so they are not copied.
 func (s *Shared) reviewsOf(ctx context.Context, v *v1alpha1.MiniProgramVersion) ([]v1alpha1.Review, error) {
 	var reviews v1alpha1.ReviewList
-	if err := s.Client.List(ctx, &reviews, client.InNamespace(v.Namespace), client.MatchingFields{indexVersionRef: v.Name}); err != nil {
+	if err := s.Client.List(ctx, &reviews, client.InNamespace(v.Namespace),
+		client.MatchingFields{indexVersionRef: v.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing Reviews: %w", err)
 	}
 	slices.SortFunc(reviews.Items, func(a, b v1alpha1.Review) int { return cmp.Compare(a.Name, b.Name) })
