@@ -53,13 +53,16 @@ func (s *Shared) coveringPolicies(ctx context.Context, program *v1alpha1.MiniPro
 
 // reviewsOf returns the Reviews of a version, and those of the program's other
 // versions that reject its artifact, by name. The program's status keeps most of
-// these as well, but it has a bound.
+// these as well, but it has a bound. They are to be read only: there may be very
+// many, and each of them asks for all, so they are not copied.
 func (s *Shared) reviewsOf(ctx context.Context, v *v1alpha1.MiniProgramVersion, program string) ([]v1alpha1.Review, error) {
 	var reviews, vetoes v1alpha1.ReviewList
-	if err := s.Client.List(ctx, &reviews, client.InNamespace(v.Namespace), client.MatchingFields{indexVersionRef: v.Name}); err != nil {
+	if err := s.Client.List(ctx, &reviews, client.InNamespace(v.Namespace),
+		client.MatchingFields{indexVersionRef: v.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing Reviews: %w", err)
 	}
-	if err := s.Client.List(ctx, &vetoes, client.InNamespace(v.Namespace), client.MatchingFields{indexRejects: program}); err != nil {
+	if err := s.Client.List(ctx, &vetoes, client.InNamespace(v.Namespace),
+		client.MatchingFields{indexRejects: program}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing Reviews: %w", err)
 	}
 	for _, veto := range vetoes.Items {

@@ -109,7 +109,7 @@ func (r *MiniProgramVersionReconciler) SetupWithManager(mgr ctrl.Manager) error 
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("miniprogramversion").
 		For(&v1alpha1.MiniProgramVersion{}).
-		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(versionOfReview)).
+		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(versionOfReview), specChanged).
 		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfVeto), becameVeto).
 		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfProgram), judgedAnew).
 		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -167,13 +166,14 @@ func (r *ReviewReconciler) SetupWithManager(mgr ctrl.Manager) error {
 
 func (r *ReviewReconciler) reviewsOfVersion(ctx context.Context, o client.Object) []reconcile.Request {
 	var list v1alpha1.ReviewList
-	if err := r.Client.List(ctx, &list, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexVersionRef: o.GetName()}); err != nil {
+	if err := r.Client.List(ctx, &list, client.InNamespace(o.GetNamespace()),
+		client.MatchingFields{indexVersionRef: o.GetName()}, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing reviews to wake")
 		return nil
 	}
 	out := make([]reconcile.Request, 0, len(list.Items))
-	for _, review := range list.Items {
-		out = append(out, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: review.Namespace, Name: review.Name}})
+	for i := range list.Items {
+		out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 	}
 	return out
 }
