@@ -152,3 +152,21 @@ func TestAnActionNeedsItsVerb(t *testing.T) {
 	cells["the operator may withdraw a version"] = cell{who: olga, do: act("MiniProgramVersion", "shop-1", "withdraw", olga)}
 	check(t, cells)
 }
+
+func TestOnlyTheControllerTakesARolloutsFinalizerAway(t *testing.T) {
+	with := func(finalizers string) request {
+		return patch("Rollout", "held", "metadata: {finalizers: "+finalizers+"}")
+	}
+	const own = "[miniprogram.dev/published-document]"
+	refusal := func(user string) string {
+		return denied("rollouts", "held", "miniprogram-rollout-finalizers", "metadata.finalizers: only the controller takes miniprogram.dev/published-document away, when host apps know that the Rollout is gone, not "+user+": delete the Rollout, and see that the manager runs")
+	}
+	check(t, map[string]cell{
+		"the controller": {who: controller, do: with("[example.com/other]")},
+		"an administrator, where the manager is gone": {who: installer, do: with("[]")},
+		"not an operator":                        {who: olga, do: with("[example.com/other]"), want: refusal(olga)},
+		"not an operator with all of them":       {who: olga, do: with("null"), want: refusal(olga)},
+		"another finalizer is nobody's business": {who: olga, do: with(own)},
+		"one that has none gets any":             {who: olga, do: patch("Rollout", "shop", "metadata: {finalizers: "+own+"}")},
+	})
+}

@@ -171,11 +171,9 @@ func (r *MiniProgramVersionReconciler) askForReviews(ctx context.Context, s *ver
 		have := pending[key]
 		keep := min(len(have), m.Count)
 		for i := len(have); i < m.Count; i++ {
-			slot := freeSlot(s.version, key, names)
-			if err := r.createReview(ctx, s, key, slot); err != nil {
+			if err := r.createReview(ctx, s, key, names); err != nil {
 				return err
 			}
-			names[reviewName(s.version, key, slot)] = true
 		}
 		pending[key] = have[keep:]
 	}
@@ -195,20 +193,21 @@ func (s *versionScope) wantsReview() bool {
 		!withdrawn(s.version) && policy.Blocking(s.policies) == 0
 }
 
-// freeSlot is the least number whose name no Review has: after one was purged,
-// counting them would lead to a name that another has.
-func freeSlot(v *v1alpha1.MiniProgramVersion, key gate.Missing, names map[string]bool) int {
-	slot := 0
-	for names[reviewName(v, key, slot)] {
-		slot++
+// freeName is the first name that no Review has: after one was purged, counting
+// them would lead to a name that another has.
+func freeName(v *v1alpha1.MiniProgramVersion, key gate.Missing, names map[string]bool) string {
+	for slot := 0; ; slot++ {
+		if name := nameOfReview(v, key.Role, key.HostApp, slot); !names[name] {
+			return name
+		}
 	}
-	return slot
 }
 
-func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *versionScope, key gate.Missing, slot int) error {
+// createReview asks for one approval by a name that is not in names, and adds it.
+func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *versionScope, key gate.Missing, names map[string]bool) error {
 	v := s.version
 	review := &v1alpha1.Review{
-		ObjectMeta: metav1.ObjectMeta{Namespace: v.Namespace, Name: reviewName(v, key, slot)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: v.Namespace},
 		Spec: v1alpha1.ReviewSpec{
 			MiniProgramRef: v.Spec.MiniProgramRef, VersionRef: v1alpha1.VersionReference{Name: v.Name},
 			Digest: v.Status.Artifact.Digest, Role: key.Role, HostApp: key.HostApp,
@@ -218,15 +217,23 @@ func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *vers
 	if err := controllerutil.SetControllerReference(v, review, r.Client.Scheme()); err != nil {
 		return err
 	}
-	err := r.Client.Create(ctx, review, client.FieldOwner(FieldManager))
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("creating a Review for role %s: %w", key.Role, err)
+	for {
+		review.Name = freeName(v, key, names)
+		names[review.Name] = true
+		err := r.Client.Create(ctx, review.DeepCopy(), client.FieldOwner(FieldManager))
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("creating a Review for role %s: %w", key.Role, err)
+		}
+		if err == nil {
+			return nil
+		}
+		// It is of this version, and the cache lags, or somebody has taken the name for another.
+		var there v1alpha1.Review
+		err = r.Live.Get(ctx, client.ObjectKeyFromObject(review), &there)
+		if err != nil || there.Spec.VersionRef.Name == v.Name {
+			return client.IgnoreNotFound(err)
+		}
 	}
-	return nil
-}
-
-func reviewName(v *v1alpha1.MiniProgramVersion, key gate.Missing, slot int) string {
-	return nameOfReview(v, key.Role, key.HostApp, slot)
 }
 
 // nameOfReview cannot collide with that of another version, digest, role or of

@@ -264,3 +264,14 @@ func TestAVersionDoesNotLookAtWhatItsReviewsSayOfThemselves(t *testing.T) {
 		t.Errorf("made %d passes after one of %d Reviews was deleted", n, len(names))
 	}
 }
+
+func TestANameThatIsTakenKeepsNobodyFromBeingAsked(t *testing.T) {
+	g, pending := reviewed(t)
+	g.editPolicy(t, func(s *v1alpha1.ReviewPolicySpec) { s.Approvals[0].Role = v1alpha1.RoleNone })
+	g.awaitGone(t, pending.Name, &v1alpha1.Review{})
+	// Whoever may decide anything can compute the name that will be asked by, and take it.
+	g.decided(t, pending.Name, pending.Spec.Digest, v1alpha1.DecisionApproved, func(s *v1alpha1.ReviewSpec) { s.VersionRef.Name = "app-9.9.9" })
+	g.editPolicy(t, func(s *v1alpha1.ReviewPolicySpec) { s.Approvals[0].Role = "quality" })
+	g.approve(t, "app-1.0.0")
+	approvedMessage(t, g, "app-1.0.0")
+}
