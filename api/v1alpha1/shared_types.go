@@ -44,6 +44,9 @@ const (
 	// SubmittedThroughAnnotation names who created a version, stamped by a
 	// MutatingAdmissionPolicy.
 	SubmittedThroughAnnotation = "miniprogram.dev/submitted-through"
+	// SupersedesLabel marks decisions that lift a rejection ("true"); admission
+	// compares only these with what they lift.
+	SupersedesLabel = "miniprogram.dev/supersedes"
 	// PublishedLabel marks every ConfigMap in the publication namespace ("true").
 	PublishedLabel = "miniprogram.dev/published"
 	// SourceLabel marks Secrets that the manager may read as a source's

@@ -141,53 +141,6 @@ func fewer(decisions []v1alpha1.Decision, exists map[string]bool) []v1alpha1.Dec
 	return decisions
 }
 
-// askForReviews keeps one pending Review for each approval that is missing, and
-// takes away pending ones that nobody needs any more.
-func (r *MiniProgramVersionReconciler) askForReviews(ctx context.Context, s *versionScope) error {
-	if s.judgment == nil {
-		return nil
-	}
-	var wanted []gate.Missing
-	if s.wantsReview() {
-		wanted = slices.DeleteFunc(slices.Clone(s.judgment.verdict.Missing), func(m gate.Missing) bool { return m.Unasked })
-	}
-	pending := map[gate.Missing][]v1alpha1.Review{} // by role and host app
-	names := map[string]bool{}
-	for _, review := range s.judgment.reviews {
-		key := gate.Missing{Role: review.Spec.Role, HostApp: review.Spec.HostApp}
-		if review.Spec.Digest != s.version.Status.Artifact.Digest {
-			key.Count = -1 // of other bytes: never wanted
-		}
-		names[review.Name] = true
-		if review.Spec.Rollout != nil {
-			continue // asked for by a Rollout
-		}
-		if review.Spec.Decision == v1alpha1.DecisionPending && metav1.IsControlledBy(&review, s.version) {
-			pending[key] = append(pending[key], review)
-		}
-	}
-	for _, m := range wanted {
-		key := gate.Missing{Role: m.Role, HostApp: m.HostApp}
-		have := pending[key]
-		keep := min(len(have), m.Count)
-		for i := len(have); i < m.Count; i++ {
-			if err := r.createReview(ctx, s, key, names); err != nil {
-				return err
-			}
-		}
-		pending[key] = have[keep:]
-	}
-	for _, surplus := range pending {
-		for i := range surplus {
-			err := r.Client.Delete(ctx, &surplus[i], client.Preconditions{ResourceVersion: &surplus[i].ResourceVersion})
-			if err = client.IgnoreNotFound(err); err != nil {
-				return fmt.Errorf("removing Review %s, which nobody needs any more: %w", surplus[i].Name, err)
-			}
-		}
-	}
-	return nil
-}
-
 func (s *versionScope) wantsReview() bool {
 	return s.version.Spec.Review == v1alpha1.ReviewRequested &&
 		!withdrawn(s.version) && policy.Blocking(s.policies) == 0
@@ -204,7 +157,7 @@ func freeName(v *v1alpha1.MiniProgramVersion, key gate.Missing, names map[string
 }
 
 // createReview asks for one approval by a name that is not in names, and adds it.
-func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *versionScope, key gate.Missing, names map[string]bool) error {
+func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *versionScope, key gate.Missing, lifts string, names map[string]bool) error {
 	v := s.version
 	review := &v1alpha1.Review{
 		ObjectMeta: metav1.ObjectMeta{Namespace: v.Namespace},
@@ -213,6 +166,10 @@ func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *vers
 			Digest: v.Status.Artifact.Digest, Role: key.Role, HostApp: key.HostApp,
 			RequestedBy: v.Spec.SubmittedBy, Decision: v1alpha1.DecisionPending,
 		},
+	}
+	if lifts != "" {
+		review.Spec.Supersedes = lifts
+		review.Labels = map[string]string{v1alpha1.SupersedesLabel: "true"}
 	}
 	if err := controllerutil.SetControllerReference(v, review, r.Client.Scheme()); err != nil {
 		return err

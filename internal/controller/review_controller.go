@@ -104,6 +104,10 @@ func (r *ReviewReconciler) judgeReview(ctx context.Context, s *reviewScope) (err
 // concludeReview finds the review among those that the gate counted or ignored.
 func concludeReview(_ context.Context, s *reviewScope) error {
 	spec := s.review.Spec
+	vetoes := s.judged.verdict.Vetoes
+	if i := slices.IndexFunc(vetoes, func(x gate.Rejection) bool { return x.Review == spec.Supersedes }); i >= 0 && spec.Decision == v1alpha1.DecisionPending {
+		return task.Wait("Pending", 0, "waits for %s, or somebody with verb overrule on the mini program, to lift the rejection in review %s", vetoes[i].Reviewer, spec.Supersedes)
+	}
 	if spec.Decision == v1alpha1.DecisionPending {
 		return task.Wait("Pending", 0, "waits for a reviewer of role %s%s (needs approve on miniprograms/review-%s)", spec.Role, s.where(), spec.Role)
 	}
@@ -117,11 +121,14 @@ func concludeReview(_ context.Context, s *reviewScope) error {
 	}
 	switch spec.Decision {
 	case v1alpha1.DecisionRejected:
-		s.says = fmt.Sprintf("rejected by %s: a veto until a later Review names it in spec.supersedes", spec.Reviewer)
+		s.says = fmt.Sprintf("rejected by %s: %s (a veto until a later Review names it in spec.supersedes)", spec.Reviewer, spec.Comment)
 	case v1alpha1.DecisionWithdrawn:
 		s.says = "withdrawn"
 	default:
-		s.says = fmt.Sprintf("%s by %s counts for %s", spec.Decision, spec.Reviewer, spec.Digest)
+		s.says = fmt.Sprintf("%s by %s counts", spec.Decision, spec.Reviewer)
+		if i := slices.IndexFunc(vetoes, func(x gate.Rejection) bool { return x.HostApp == "" || x.HostApp == spec.HostApp }); i >= 0 {
+			s.says += fmt.Sprintf(", and the rejection by %s in review %s holds all the same", vetoes[i].Reviewer, vetoes[i].Review)
+		}
 	}
 	return nil
 }

@@ -275,3 +275,20 @@ func TestANameThatIsTakenKeepsNobodyFromBeingAsked(t *testing.T) {
 	g.approve(t, "app-1.0.0")
 	approvedMessage(t, g, "app-1.0.0")
 }
+
+func TestARejectionIsLiftedByApprovingWhatIsAskedForIt(t *testing.T) {
+	g, first := reviewed(t)
+	g.letApprove(t, "piet-"+g.ns, "quality", "app")
+	g.must(t, g.decide(t, g.rosa, g.rosaName, first, v1alpha1.DecisionRejected, "too loud"))
+	var lifting *v1alpha1.Review
+	eventually(t, "somebody is asked to lift the rejection", func() string {
+		lifting = g.pending(t, "app-1.0.0", "quality")
+		if lifting.Spec.Supersedes != first.Name {
+			return "asked for " + show(lifting.Spec)
+		}
+		return ""
+	})
+	refused(t, g.decide(t, g.piet, "piet-"+g.ns, lifting, v1alpha1.DecisionApproved, ""), "is the word of "+g.rosaName)
+	g.must(t, g.decide(t, g.rosa, g.rosaName, lifting, v1alpha1.DecisionApproved, "turned down"))
+	g.awaitVersion(t, "app-1.0.0", v1alpha1.ConditionApproved, "True Approved: "+approvedMessage(t, g, "app-1.0.0"))
+}
