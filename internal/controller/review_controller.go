@@ -53,7 +53,11 @@ func (r *ReviewReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 	if perr := r.updateStatus(ctx, before, s.review, before.Status, s.review.Status); perr != nil {
 		return unwritten(perr)
 	}
-	return task.Result(err)
+	result, err := task.Result(err)
+	if end := s.review.Spec.ExpirationTime; err == nil && end != nil && s.now.Before(end.Time) {
+		result.RequeueAfter = max(end.Sub(s.now), time.Second) // nothing else wakes it: a step is of no version's status
+	}
+	return result, err
 }
 
 func (r *ReviewReconciler) find(ctx context.Context, s *reviewScope) error {
