@@ -300,3 +300,27 @@ func TestAQuestionThatTheAuthorTookBackIsNotAskedAgainUntilItIsDeleted(t *testin
 	g.must(t, g.admin.Delete(ctx(t), withdrawn))
 	g.awaitStep(t, 2, 1)
 }
+
+func TestAStepWhoseApprovalEndsIsAskedAboutAgain(t *testing.T) {
+	g := newGroup(t, "quality")
+	g.atApproval(t, percent(5), approvalOf("privacy"), percent(50), pauseForPerson())
+	asked := g.awaitAsked(t, 2, 1)
+	end := metav1.NewTime(time.Now().Add(5 * time.Second).Truncate(time.Second))
+	spec := asked.Spec
+	spec.Decision, spec.Reviewer, spec.ExpirationTime = v1alpha1.DecisionApproved, g.pietName(), &end
+	g.must(t, g.piet.Create(ctx(t), &v1alpha1.Review{ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: "short"}, Spec: spec}))
+	g.awaitRollout(t, "app", "50 %", func(ro *v1alpha1.Rollout) bool { return ro.Status.Percent == "50%" && isOut(ro) })
+	g.awaitAsked(t, 2, 1)
+	over := "review short counted until " + end.UTC().Format(time.RFC3339) + ": a new approval is needed"
+	g.awaitRollout(t, "app", "it is held", func(ro *v1alpha1.Rollout) bool {
+		return ro.Status.Step.Index == 1 && ro.Status.Percent == "50%" && strings.Contains(ro.Status.Summary, over)
+	})
+	eventually(t, "the Review says so", func() string {
+		var r v1alpha1.Review
+		g.must(t, g.admin.Get(ctx(t), key(g.ns, "short"), &r))
+		if got := condition(r.Status.Conditions, v1alpha1.ConditionReady); !strings.Contains(got, over) {
+			return got
+		}
+		return ""
+	})
+}

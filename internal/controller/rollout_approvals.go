@@ -49,7 +49,9 @@ func (r *RolloutReconciler) gatherAnswers(ctx context.Context, s *rolloutScope) 
 		verdict := gate.JudgeStep(gate.StepQuestion{
 			Question: s.question, Rollout: s.before.Name, Attempt: q.Attempt, Step: q.Step, Role: q.Role,
 		}, said, s.now)
-		s.seen.Answers[q] = rollout.Answer{Approved: verdict.Approved, Reason: verdict.Reason, Message: verdict.Message, Review: s.reviewFor(q)}
+		s.seen.Answers[q] = rollout.Answer{
+			Approved: verdict.Approved, Reason: verdict.Reason, Message: verdict.Message, Review: s.reviewFor(q), Expires: verdict.Expires,
+		}
 	}
 	return nil
 }

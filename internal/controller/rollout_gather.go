@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
+	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 )
 
 // gather reads everything that the decision rests on. What takes something back
@@ -204,20 +206,37 @@ func older(a, b *v1alpha1.Rollout) bool {
 }
 
 // gatherPublished reads which sequence host apps have seen: that of the published
-// document, if it is ours. Without the key nobody can tell, and nothing is
-// published either.
+// document, if it is ours.
 func (r *RolloutReconciler) gatherPublished(ctx context.Context, s *rolloutScope) error {
 	cm, err := r.findPublished(ctx, delivery.RolloutConfigMap(s.before.Namespace, s.before.Name))
 	if err != nil || cm == nil {
 		return err
 	}
-	if signer, err := r.signer(ctx); err == nil {
-		doc, err := signer.Verify([]byte(cm.Data[delivery.KeyEnvelope]))
-		if err == nil && doc.AppID == s.seen.AppID && doc.Channel == s.before.Spec.Channel {
-			s.seen.LastSequence = doc.Sequence
-		}
+	doc, err := r.readDocument(ctx, s, cm, s.before.Status.Sequence)
+	if doc != nil {
+		s.seen.LastSequence = doc.Sequence
 	}
-	return nil
+	return err
+}
+
+// readDocument returns the document for the rollout's app ID and channel that is
+// published in a ConfigMap; nil: it is none of ours. Without the key nobody can
+// tell, and nothing is published either. Nor can anybody while the key cannot be
+// read: then what claims a sequence above the one given stops the pass, for it may
+// be what users have; anything lower must not keep from taking back.
+func (r *RolloutReconciler) readDocument(ctx context.Context, s *rolloutScope, cm *corev1.ConfigMap, above int64) (*document.Release, error) {
+	signer, err := r.signer(ctx)
+	if err != nil {
+		if _, missing := errors.AsType[*task.WaitError](err); missing || !raised(cm, above) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("telling whether ConfigMap %s is ours: %w", cm.Name, err)
+	}
+	doc, err := signer.Verify([]byte(cm.Data[delivery.KeyEnvelope]))
+	if err != nil || doc.AppID != s.seen.AppID || doc.Channel != s.before.Spec.Channel {
+		return nil, nil
+	}
+	return doc, nil
 }
 
 // gatherLedger reads what another Rollout has left, where this one has decided

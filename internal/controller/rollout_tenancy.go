@@ -66,9 +66,7 @@ func (r *RolloutReconciler) giveWay(ctx context.Context, s *rolloutScope) error 
 
 // gatherRivals finds what others have published for the app ID.
 func (r *RolloutReconciler) gatherRivals(ctx context.Context, s *rolloutScope) error {
-	// Without the key nobody can tell what is ours, and publishing will say that it is missing.
-	signer, _ := r.signer(ctx)
-	if signer == nil || s.seen.AppID == "" {
+	if s.seen.AppID == "" {
 		return nil
 	}
 	var published corev1.ConfigMapList
@@ -84,8 +82,12 @@ func (r *RolloutReconciler) gatherRivals(ctx context.Context, s *rolloutScope) e
 		if owner != nil && programIs(owner, s.before) {
 			continue
 		}
-		doc, err := signer.Verify([]byte(cm.Data[delivery.KeyEnvelope]))
-		if err != nil || doc.AppID != s.seen.AppID || doc.Channel != s.before.Spec.Channel {
+		// One of the same sequence is newer than ours too: see meet.
+		doc, err := r.readDocument(ctx, s, &cm, s.before.Status.Sequence-1)
+		if err != nil {
+			return err
+		}
+		if doc == nil {
 			continue
 		}
 		if owner == nil && doc.Tombstone != nil && doc.Rollout.Namespace == s.before.Namespace {

@@ -1,12 +1,21 @@
 package controller
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/signing"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 )
 
@@ -52,6 +61,52 @@ func TestADocumentIsOutdatedWhenAllItsHostAppsHaveANewerOne(t *testing.T) {
 			doc := &document.Release{Channel: "release", HostApps: []string{"chat", "wallet"}, Sequence: 5}
 			if got := outdated(doc, test.rollouts); got != test.want {
 				t.Errorf("got %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+// withoutKey is an API server in which documents are published, and whose Secrets
+// cannot be read.
+type withoutKey struct {
+	client.Client
+	why error
+}
+
+func (c withoutKey) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+	return c.why
+}
+
+func (c withoutKey) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	list.(*corev1.ConfigMapList).Items = make([]corev1.ConfigMap, 1)
+	return nil
+}
+
+func TestWhatMayBeNewerIsNotPassedOverWhileTheKeyCannotBeRead(t *testing.T) {
+	forbidden := errors.New("the API server is down")
+	missing := apierrors.NewNotFound(schema.GroupResource{Resource: "secrets"}, "key")
+	const unread = "telling whether ConfigMap theirs is ours: reading Secret system/key: the API server is down"
+	for name, test := range map[string]struct {
+		why      error
+		sequence string
+		want     string
+	}{
+		"a newer document stops the pass":                {forbidden, "8", unread},
+		"so does one whose sequence makes no sense":      {forbidden, "x", unread},
+		"an older one does not keep from taking back":    {forbidden, "7", ""},
+		"without the key, publishing says what is to do": {missing, "8", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := withoutKey{why: test.why}
+			r := &RolloutReconciler{Shared{Client: c, Keys: &signing.Keys{Client: c, Namespace: "system", Name: "key"}}}
+			cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}, Data: map[string]string{delivery.KeySequence: test.sequence}}
+			doc, err := r.readDocument(t.Context(), newRolloutScope(&v1alpha1.Rollout{}, time.Unix(0, 0)), cm, 7)
+			got := ""
+			if err != nil {
+				got = err.Error()
+			}
+			if doc != nil || got != test.want {
+				t.Errorf("got %v and %q, want %q", doc, got, test.want)
 			}
 		})
 	}

@@ -59,9 +59,11 @@ func servedBy(ro *v1alpha1.Rollout) []string {
 	return names
 }
 
+// rollouts are the keys of those that the options select. Only names are read, so
+// nothing is copied out of the cache.
 func (r *RolloutReconciler) rollouts(ctx context.Context, opts ...client.ListOption) []reconcile.Request {
 	var list v1alpha1.RolloutList
-	if err := r.Client.List(ctx, &list, opts...); err != nil {
+	if err := r.Client.List(ctx, &list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing rollouts to wake")
 		return nil
 	}

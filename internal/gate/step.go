@@ -34,6 +34,9 @@ type StepVerdict struct {
 	Message string
 	// Review and Reviewer that approved it: the first of those that count. Empty while it is not approved.
 	Review, Reviewer string
+	// Expires is the earliest end of the approvals that count; nil for none. What else the
+	// passing of time can change is an end of what counts for the version: see Verdict.
+	Expires *time.Time
 }
 
 // JudgeStep says whether somebody approved this very step of this very attempt
@@ -75,8 +78,9 @@ func JudgeStep(q StepQuestion, reviews []Review, now time.Time) StepVerdict {
 		return q.waiting(j, ignored)
 	}
 	first := slices.MinFunc(counted, func(a, b Review) int { return cmp.Or(a.Decided.Compare(b.Decided), compareReviews(a, b)) })
+	soonest := slices.MinFunc(counted, func(a, b Review) int { return compareEnds(a.Expires, b.Expires) })
 	return StepVerdict{
-		Approved: true, Reason: ReasonApproved, Review: first.Name, Reviewer: first.Reviewer,
+		Approved: true, Reason: ReasonApproved, Review: first.Name, Reviewer: first.Reviewer, Expires: soonest.Expires,
 		Message: fmt.Sprintf("%s was approved by %s in role %s (review %s)", q.text(), first.Reviewer, q.Role, first.Name),
 	}
 }

@@ -32,6 +32,10 @@ func TestJudgeStep(t *testing.T) {
 			Message: "step 1 of attempt 2 of Rollout main was approved by " + reviewer + " in role quality (review " + review + ")",
 		}
 	}
+	until := func(minutes int, v StepVerdict) StepVerdict {
+		v.Expires = new(at(minutes))
+		return v
+	}
 	tests := map[string]struct {
 		question StepQuestion
 		reviews  []Review
@@ -75,7 +79,13 @@ func TestJudgeStep(t *testing.T) {
 			want: but("review r1 does not say who decided: set spec.reviewer together with the decision"),
 		},
 		"an approval counts until its own end": {
-			question: stepQuestion(), reviews: []Review{review("r1", ofMain, expires(0)), review("r2", ofMain, by("carol"), expires(1))}, want: approved("r2", "carol"),
+			question: stepQuestion(), reviews: []Review{review("r1", ofMain, expires(0)), review("r2", ofMain, by("carol"), expires(1))},
+			want: until(1, approved("r2", "carol")),
+		},
+		"the first end of those that count is told": {
+			question: stepQuestion(),
+			reviews:  []Review{review("r1", ofMain), review("r2", ofMain, by("carol"), expires(9)), review("r3", ofMain, by("dave"), expires(7)), review("r4", ofMain, by("ann"), expires(1))},
+			want:     until(7, approved("r1", "bob")),
 		},
 		"an approval from before the version counts for nothing": {
 			question: stepQuestion(func(q *Question) { q.Created = at(-80) }), reviews: []Review{review("r1", ofMain)},

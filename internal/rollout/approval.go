@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
@@ -26,6 +27,8 @@ type Answer struct {
 	Reason, Message string
 	// Review is the name of the one that asks; empty: not known.
 	Review string
+	// Expires is when an approval that counts ends, and the answer may be another; nil: never.
+	Expires *time.Time
 }
 
 // Questions are those of all approval steps, about the recorded target and
@@ -49,6 +52,15 @@ func (p Plan) Asked(st *v1alpha1.RolloutStatus) (Question, bool) {
 		}
 	}
 	return Question{}, false
+}
+
+// awaitEnds looks again when an approval ends on which the target rests.
+func (d *decider) awaitEnds() {
+	for _, q := range d.plan.Questions(&d.st) {
+		if end := d.seen.Answers[q].Expires; end != nil {
+			d.recheckAfter(end.Sub(d.now))
+		}
+	}
 }
 
 // lacking returns the question of the first approval step before the index that

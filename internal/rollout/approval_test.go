@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
 )
 
 func approval(role string) Step { return Step{Approval: &Approval{Role: role}} }
@@ -334,5 +335,29 @@ func checkApprovals(t *rapid.T, plan Plan, before, after v1alpha1.RolloutStatus,
 		if _, all := passes(after.History[i].Digest); !all {
 			t.Fatalf("%s went to everybody without an approval", after.History[i].Version)
 		}
+	}
+}
+
+func TestTheEndOfAnApprovalIsAwaited(t *testing.T) {
+	until := func(q Question, after time.Duration) func(*Seen) {
+		return func(s *Seen) { s.Answers[q] = Answer{Approved: true, Expires: new(now.Add(after))} }
+	}
+	passed := privacyAt(2, 2)
+	at25 := underWay(4, 2500, ago(time.Minute))
+	for name, test := range map[string]struct {
+		recorded status
+		seen     Seen
+		want     time.Duration
+	}{
+		"of the step that was passed":    {at25, seeing("1.1.0", approved(passed), until(passed, time.Minute)), time.Minute},
+		"in whole seconds, at least one": {at25, seeing("1.1.0", approved(passed), until(passed, time.Millisecond)), time.Second},
+		"there is none":                  {at25, seeing("1.1.0", approved(passed)), delivery.RenewAfter - time.Hour},
+		"of another attempt it is not":   {at25, seeing("1.1.0", approved(passed), until(privacyAt(1, 2), time.Minute)), delivery.RenewAfter - time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Decide(gated(), test.recorded, test.seen, now).Recheck; got != test.want {
+				t.Errorf("looks again after %s, want %s", got, test.want)
+			}
+		})
 	}
 }

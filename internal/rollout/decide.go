@@ -134,6 +134,7 @@ func (d *decider) run() {
 	d.act()
 	d.pauseClock()
 	d.follow()
+	d.awaitEnds()
 }
 
 // delete records what host apps get after the Rollout is gone.
