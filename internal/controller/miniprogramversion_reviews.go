@@ -169,11 +169,9 @@ func (r *MiniProgramVersionReconciler) askForReviews(ctx context.Context, s *ver
 		have := pending[key]
 		keep := min(len(have), m.Count)
 		for i := len(have); i < m.Count; i++ {
-			slot := freeSlot(s.version, key, names)
-			if err := r.createReview(ctx, s, key, slot); err != nil {
+			if err := r.createReview(ctx, s, key, names); err != nil {
 				return err
 			}
-			names[reviewName(s.version, key, slot)] = true
 		}
 		pending[key] = have[keep:]
 	}
@@ -193,20 +191,12 @@ func (s *versionScope) wantsReview() bool {
 		!withdrawn(s.version) && policy.Blocking(s.policies) == 0
 }
 
-// freeSlot is the least number whose name no Review has: after one was purged,
-// counting them would lead to a name that another has.
-func freeSlot(v *v1alpha1.MiniProgramVersion, key gate.Missing, names map[string]bool) int {
-	slot := 0
-	for names[reviewName(v, key, slot)] {
-		slot++
-	}
-	return slot
-}
-
-func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *versionScope, key gate.Missing, slot int) error {
+// createReview asks for an approval under the first name that no Review has: after
+// one was purged, counting them would lead to a name that another has.
+func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *versionScope, key gate.Missing, taken map[string]bool) error {
 	v := s.version
 	review := &v1alpha1.Review{
-		ObjectMeta: metav1.ObjectMeta{Namespace: v.Namespace, Name: reviewName(v, key, slot)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: v.Namespace},
 		Spec: v1alpha1.ReviewSpec{
 			MiniProgramRef: v.Spec.MiniProgramRef, VersionRef: v1alpha1.VersionReference{Name: v.Name},
 			Digest: v.Status.Artifact.Digest, Role: key.Role, HostApp: key.HostApp,
@@ -216,15 +206,49 @@ func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *vers
 	if err := controllerutil.SetControllerReference(v, review, r.Client.Scheme()); err != nil {
 		return err
 	}
-	err := r.Client.Create(ctx, review, client.FieldOwner(FieldManager))
-	if err != nil && !apierrors.IsAlreadyExists(err) {
+	// Any of this version the cache will show, and the next pass goes by it.
+	ours := func(there *v1alpha1.Review) bool { return there.Spec.VersionRef.Name == v.Name }
+	name := func() string { return freeName(v, key.Role, key.HostApp, taken) }
+	if err := r.createUnder(ctx, review, name, taken, ours); err != nil {
 		return fmt.Errorf("creating a Review for role %s: %w", key.Role, err)
 	}
 	return nil
 }
 
-func reviewName(v *v1alpha1.MiniProgramVersion, key gate.Missing, slot int) string {
-	return nameOfReview(v, key.Role, key.HostApp, slot)
+// createUnder creates the pending Review under the first name that is free, and
+// marks that as taken. Names can be known before, so that somebody may have created
+// another Review under one; one that is ours, and that the cache does not show yet, will do.
+func (s *Shared) createUnder(ctx context.Context, review *v1alpha1.Review, free func() string, taken map[string]bool, ours func(*v1alpha1.Review) bool) error {
+	for {
+		review.Name = free()
+		err := s.Client.Create(ctx, review.DeepCopy(), client.FieldOwner(FieldManager))
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		taken[review.Name] = true
+		if err == nil {
+			return nil
+		}
+		var there v1alpha1.Review
+		if gone := s.Live.Get(ctx, client.ObjectKeyFromObject(review), &there); apierrors.IsNotFound(gone) {
+			return err // overtaken: the name is free again
+		} else if gone != nil {
+			return gone
+		}
+		if ours(&there) {
+			return nil
+		}
+	}
+}
+
+// freeName is the first name for a Review of a role and of what else it is about
+// that no other has, so far as is known.
+func freeName(v *v1alpha1.MiniProgramVersion, role, about string, taken map[string]bool) string {
+	for slot := 0; ; slot++ {
+		if name := nameOfReview(v, role, about, slot); !taken[name] {
+			return name
+		}
+	}
 }
 
 // nameOfReview cannot collide with that of another version, digest, role or of
