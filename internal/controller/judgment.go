@@ -17,6 +17,9 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
+// reasonNotEnforced is that of a verdict while the gate is shut, whatever was approved.
+const reasonNotEnforced = "ApprovalPolicyNotEnforced"
+
 // judgment is what reviews and policies say about a version.
 type judgment struct {
 	policies []v1alpha1.ReviewPolicy
@@ -93,7 +96,7 @@ func (s *Shared) judge(ctx context.Context, v *v1alpha1.MiniProgramVersion, prog
 	j.verdict = gate.Judge(q, gateReviews(v, reviews), now)
 	if why := s.Enforcement.Shut(); why != "" {
 		j.verdict.Approved, j.verdict.ApprovedHostApps = false, nil
-		j.verdict.Reason, j.verdict.Message = "ApprovalPolicyNotEnforced", why
+		j.verdict.Reason, j.verdict.Message = reasonNotEnforced, why
 	}
 	return j, nil
 }

@@ -146,18 +146,10 @@ func (s *versionScope) wantsReview() bool {
 		!withdrawn(s.version) && policy.Blocking(s.policies) == 0
 }
 
-// freeName is the first name that no Review has: after one was purged, counting
-// them would lead to a name that another has.
-func freeName(v *v1alpha1.MiniProgramVersion, key gate.Missing, names map[string]bool) string {
-	for slot := 0; ; slot++ {
-		if name := nameOfReview(v, key.Role, key.HostApp, slot); !names[name] {
-			return name
-		}
-	}
-}
-
-// createReview asks for one approval by a name that is not in names, and adds it.
-func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *versionScope, key gate.Missing, lifts string, names map[string]bool) error {
+// createReview asks for an approval, and to lift a rejection where lifts names
+// one, under the first name that no Review has: after one was purged, counting them
+// would lead to a name that another has.
+func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *versionScope, key gate.Missing, lifts string, taken map[string]bool) error {
 	v := s.version
 	review := &v1alpha1.Review{
 		ObjectMeta: metav1.ObjectMeta{Namespace: v.Namespace},
@@ -174,21 +166,47 @@ func (r *MiniProgramVersionReconciler) createReview(ctx context.Context, s *vers
 	if err := controllerutil.SetControllerReference(v, review, r.Client.Scheme()); err != nil {
 		return err
 	}
+	// Any of this version the cache will show, and the next pass goes by it.
+	ours := func(there *v1alpha1.Review) bool { return there.Spec.VersionRef.Name == v.Name }
+	name := func() string { return freeName(v, key.Role, key.HostApp, taken) }
+	if err := r.createUnder(ctx, review, name, taken, ours); err != nil {
+		return fmt.Errorf("creating a Review for role %s: %w", key.Role, err)
+	}
+	return nil
+}
+
+// createUnder creates the pending Review under the first name that is free, and
+// marks that as taken. Names can be known before, so that somebody may have created
+// another Review under one; one that is ours, and that the cache does not show yet, will do.
+func (s *Shared) createUnder(ctx context.Context, review *v1alpha1.Review, free func() string, taken map[string]bool, ours func(*v1alpha1.Review) bool) error {
 	for {
-		review.Name = freeName(v, key, names)
-		names[review.Name] = true
-		err := r.Client.Create(ctx, review.DeepCopy(), client.FieldOwner(FieldManager))
+		review.Name = free()
+		err := s.Client.Create(ctx, review.DeepCopy(), client.FieldOwner(FieldManager))
 		if err != nil && !apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("creating a Review for role %s: %w", key.Role, err)
+			return err
 		}
+		taken[review.Name] = true
 		if err == nil {
 			return nil
 		}
-		// It is of this version, and the cache lags, or somebody has taken the name for another.
 		var there v1alpha1.Review
-		err = r.Live.Get(ctx, client.ObjectKeyFromObject(review), &there)
-		if err != nil || there.Spec.VersionRef.Name == v.Name {
-			return client.IgnoreNotFound(err)
+		if gone := s.Live.Get(ctx, client.ObjectKeyFromObject(review), &there); apierrors.IsNotFound(gone) {
+			return err // overtaken: the name is free again
+		} else if gone != nil {
+			return gone
+		}
+		if ours(&there) {
+			return nil
+		}
+	}
+}
+
+// freeName is the first name for a Review of a role and of what else it is about
+// that no other has, so far as is known.
+func freeName(v *v1alpha1.MiniProgramVersion, role, about string, taken map[string]bool) string {
+	for slot := 0; ; slot++ {
+		if name := nameOfReview(v, role, about, slot); !taken[name] {
+			return name
 		}
 	}
 }

@@ -169,6 +169,7 @@ func TestAnApprovalCountsOnlyWhileItIsGuarded(t *testing.T) {
 	g.letApprove(t, g.rosaName, "quality", "app")
 	g.program(t, "app")
 	g.release(t, "app", "1.0.0")
+	pending := g.pending(t, "app-1.0.0", "quality")
 	g.approve(t, "app-1.0.0")
 	approved := func(status string) {
 		t.Helper()
@@ -181,9 +182,23 @@ func TestAnApprovalCountsOnlyWhileItIsGuarded(t *testing.T) {
 			return ""
 		})
 	}
+	says := func(ready string) {
+		t.Helper()
+		eventually(t, "the Review says "+ready, func() string {
+			var r v1alpha1.Review
+			g.must(t, g.admin.Get(ctx(t), key(g.ns, pending.Name), &r))
+			if got := condition(r.Status.Conditions, v1alpha1.ConditionReady); !strings.HasPrefix(got, ready) {
+				return fmt.Sprintf("it says %q", got)
+			}
+			return ""
+		})
+	}
 	approved("True ")
+	says("True Succeeded: Approved by ")
 	restore := without(t, g, bound("miniprogram-review-deletion"))
 	approved("False ApprovalPolicyNotEnforced: admission does not guard what people approve: ValidatingAdmissionPolicyBinding miniprogram-review-deletion is missing")
+	says("False ApprovalPolicyNotEnforced: an approval does not count while the gate is shut: admission does not guard what people approve: ")
 	restore()
 	approved("True ")
+	says("True Succeeded: Approved by ")
 }

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/gate"
@@ -120,16 +121,26 @@ func concludeReview(_ context.Context, s *reviewScope) error {
 		}
 	}
 	switch spec.Decision {
-	case v1alpha1.DecisionRejected:
+	case v1alpha1.DecisionRejected: // holds while the gate is shut too
 		s.says = fmt.Sprintf("rejected by %s: %s (a veto until a later Review names it in spec.supersedes)", spec.Reviewer, spec.Comment)
 	case v1alpha1.DecisionWithdrawn:
 		s.says = "withdrawn"
 	default:
-		s.says = fmt.Sprintf("%s by %s counts", spec.Decision, spec.Reviewer)
+		says := fmt.Sprintf("%s by %s counts", spec.Decision, spec.Reviewer)
 		if i := slices.IndexFunc(vetoes, func(x gate.Rejection) bool { return x.HostApp == "" || x.HostApp == spec.HostApp }); i >= 0 {
-			s.says += fmt.Sprintf(", and the rejection by %s in review %s holds all the same", vetoes[i].Reviewer, vetoes[i].Review)
+			says += fmt.Sprintf(", and the rejection by %s in review %s holds all the same", vetoes[i].Reviewer, vetoes[i].Review)
 		}
+		return s.counts(says)
 	}
+	return nil
+}
+
+// counts says what an approval is worth, unless the gate is shut.
+func (s *reviewScope) counts(says string) error {
+	if v := s.judged.verdict; v.Reason == reasonNotEnforced {
+		return task.Wait(v.Reason, 0, "an approval does not count while the gate is shut: %s", v.Message)
+	}
+	s.says = says
 	return nil
 }
 
@@ -156,8 +167,7 @@ func (s *reviewScope) concludeStep(step *v1alpha1.RolloutStepReference) error {
 	if !verdict.Approved {
 		return task.Stall(verdict.Reason, fmt.Errorf("%s", verdict.Message))
 	}
-	s.says = verdict.Message
-	return nil
+	return s.counts(verdict.Message)
 }
 
 // SetupWithManager registers the reconciler and what wakes it.
@@ -168,21 +178,34 @@ func (r *ReviewReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.MiniProgramVersion{}, handler.EnqueueRequestsFromMapFunc(r.reviewsOfVersion)).
 		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(r.concerned), specChanged).
 		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(r.unrecorded), keepsOthers).
+		WatchesRawSource(source.Channel(r.Enforcement.changes(), handler.EnqueueRequestsFromMapFunc(r.approvals))).
 		Complete(r)
 }
 
-func (r *ReviewReconciler) reviewsOfVersion(ctx context.Context, o client.Object) []reconcile.Request {
+// approvals wakes what counts only while admission is shown to guard it. Their
+// versions need not have anything else to say when that changes.
+func (r *ReviewReconciler) approvals(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.reviewsThat(ctx, func(o *v1alpha1.Review) bool { return o.Spec.Decision == v1alpha1.DecisionApproved })
+}
+
+// reviewsThat are those of a selection for which something holds.
+func (r *ReviewReconciler) reviewsThat(ctx context.Context, holds func(*v1alpha1.Review) bool, opts ...client.ListOption) []reconcile.Request {
 	var list v1alpha1.ReviewList
-	if err := r.Client.List(ctx, &list, client.InNamespace(o.GetNamespace()),
-		client.MatchingFields{indexVersionRef: o.GetName()}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.Client.List(ctx, &list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing reviews to wake")
 		return nil
 	}
-	out := make([]reconcile.Request, 0, len(list.Items))
+	var out []reconcile.Request
 	for i := range list.Items {
-		out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+		if review := &list.Items[i]; holds(review) {
+			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(review)})
+		}
 	}
 	return out
+}
+
+func (r *ReviewReconciler) reviewsOfVersion(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.reviewsThat(ctx, func(*v1alpha1.Review) bool { return true }, beside(o, indexVersionRef, o.GetName())...)
 }
 
 // concerned wakes those Reviews of a version that may count, or not, because of
@@ -192,19 +215,7 @@ func (r *ReviewReconciler) concerned(ctx context.Context, o client.Object) []rec
 	if !ok || changed.Spec.Decision == v1alpha1.DecisionPending {
 		return nil
 	}
-	var list v1alpha1.ReviewList
-	if err := r.Client.List(ctx, &list, client.InNamespace(o.GetNamespace()),
-		client.MatchingFields{indexVersionRef: changed.Spec.VersionRef.Name}, client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing reviews to wake")
-		return nil
-	}
-	var out []reconcile.Request
-	for i := range list.Items {
-		if other := &list.Items[i]; concern(changed, other) {
-			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(other)})
-		}
-	}
-	return out
+	return r.reviewsThat(ctx, func(other *v1alpha1.Review) bool { return concern(changed, other) }, beside(o, indexVersionRef, changed.Spec.VersionRef.Name)...)
 }
 
 // concern tells that what one Review is worth may depend on another: a person

@@ -10,6 +10,7 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/gate"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
 func TestADecisionIsLookedAtAgainWhenTimeChangesWhatItIsWorth(t *testing.T) {
@@ -77,6 +78,46 @@ func TestWhichReviewsConcernEachOther(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if got := concern(test.a, test.b); got != test.want {
 				t.Errorf("is %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+func TestNoApprovalSaysThatItCountsWhileTheGateIsShut(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	shut := gate.Verdict{Reason: reasonNotEnforced, Message: "admission does not guard"}
+	wait := task.Wait(reasonNotEnforced, 0, "%s", "an approval does not count while the gate is shut: admission does not guard")
+	step := &v1alpha1.RolloutStepReference{Name: "app", Attempt: 1, Step: 1}
+	type outcome struct {
+		Err  error
+		Says string
+	}
+	for name, test := range map[string]struct {
+		decision string
+		step     *v1alpha1.RolloutStepReference
+		verdict  gate.Verdict
+		want     outcome
+	}{
+		"an approval":                  {v1alpha1.DecisionApproved, nil, shut, outcome{Err: wait}},
+		"that of a step":               {v1alpha1.DecisionApproved, step, shut, outcome{Err: wait}},
+		"an approval with a proof":     {v1alpha1.DecisionApproved, nil, gate.Verdict{}, outcome{Says: "Approved by rosa counts for sha256:1"}},
+		"that of a step with a proof":  {v1alpha1.DecisionApproved, step, gate.Verdict{}, outcome{Says: "step 1 of attempt 1 of Rollout app was approved by rosa in role quality (review r)"}},
+		"a rejection is a veto anyway": {v1alpha1.DecisionRejected, nil, shut, outcome{Says: "rejected by rosa: a veto until a later Review names it in spec.supersedes"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := v1alpha1.Review{ObjectMeta: metav1.ObjectMeta{Name: "r", CreationTimestamp: metav1.NewTime(now)}}
+			r.Spec = v1alpha1.ReviewSpec{
+				MiniProgramRef: v1alpha1.MiniProgramReference{Name: "app"}, VersionRef: v1alpha1.VersionReference{Name: "app-1.0.0"},
+				Digest: "sha256:1", Role: "quality", Decision: test.decision, Reviewer: "rosa", Rollout: test.step,
+			}
+			q := gate.Question{MiniProgram: "app", VersionRef: "app-1.0.0", Digest: "sha256:1", Created: now, Author: "dana"}
+			s := &reviewScope{
+				review: &r, now: now, version: &v1alpha1.MiniProgramVersion{},
+				judged: &judgment{reviews: []v1alpha1.Review{r}, question: q, verdict: test.verdict},
+			}
+			err := concludeReview(t.Context(), s)
+			if diff := cmp.Diff(test.want, outcome{err, s.says}); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
 	}

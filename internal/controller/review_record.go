@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -112,17 +111,7 @@ func (r *ReviewReconciler) unrecorded(ctx context.Context, o client.Object) []re
 	if !ok {
 		return nil
 	}
-	var list v1alpha1.ReviewList
-	if err := r.Client.List(ctx, &list, client.InNamespace(program.Namespace), client.MatchingFields{indexRejects: program.Name}); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing reviews to wake")
-		return nil
-	}
-	var out []reconcile.Request
-	for i := range list.Items {
-		review := &list.Items[i]
-		if review.Status.RecordTime == nil || !keepsRejection(program, review) {
-			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(review)})
-		}
-	}
-	return out
+	return r.reviewsThat(ctx, func(review *v1alpha1.Review) bool {
+		return review.Status.RecordTime == nil || !keepsRejection(program, review)
+	}, beside(o, indexRejects, program.Name)...)
 }

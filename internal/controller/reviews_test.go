@@ -1,6 +1,9 @@
 package controller_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -265,13 +268,20 @@ func TestAVersionDoesNotLookAtWhatItsReviewsSayOfThemselves(t *testing.T) {
 	}
 }
 
-func TestANameThatIsTakenKeepsNobodyFromBeingAsked(t *testing.T) {
-	g, pending := reviewed(t)
-	g.editPolicy(t, func(s *v1alpha1.ReviewPolicySpec) { s.Approvals[0].Role = v1alpha1.RoleNone })
-	g.awaitGone(t, pending.Name, &v1alpha1.Review{})
-	// Whoever may decide anything can compute the name that will be asked by, and take it.
-	g.decided(t, pending.Name, pending.Spec.Digest, v1alpha1.DecisionApproved, func(s *v1alpha1.ReviewSpec) { s.VersionRef.Name = "app-9.9.9" })
-	g.editPolicy(t, func(s *v1alpha1.ReviewPolicySpec) { s.Approvals[0].Role = "quality" })
+func TestANameThatSomebodyHasTakenKeepsNobodyFromBeingAsked(t *testing.T) {
+	g := newGroup(t, "quality")
+	g.letApprove(t, g.rosaName, "quality", "app")
+	g.program(t, "app")
+	g.configMap(t, "app-1.0.0", archive(t, "1.0.0"))
+	g.version(t, "app", "1.0.0", func(v *v1alpha1.MiniProgramVersion) { v.Spec.Review = "" })
+	v := g.awaitVersion(t, "app-1.0.0", v1alpha1.ConditionApproved, "False ReviewNotRequested: set spec.review to Requested to ask for reviews")
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/quality//0", v.UID, v.Status.Artifact.Digest))
+	name := "app-1.0.0-quality-1-" + hex.EncodeToString(sum[:4])
+	g.decided(t, name, v.Status.Artifact.Digest, v1alpha1.DecisionApproved, func(s *v1alpha1.ReviewSpec) { s.VersionRef.Name = "app-9.9.9" })
+	change(t, g, g.dana, v, "app-1.0.0", func(v *v1alpha1.MiniProgramVersion) { v.Spec.Review = v1alpha1.ReviewRequested })
+	if asked := g.pending(t, "app-1.0.0", "quality"); !strings.HasPrefix(asked.Name, "app-1.0.0-quality-2-") {
+		t.Errorf("asked for as %s", asked.Name)
+	}
 	g.approve(t, "app-1.0.0")
 	approvedMessage(t, g, "app-1.0.0")
 }

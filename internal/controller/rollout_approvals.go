@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -84,12 +83,7 @@ func (s *rolloutScope) reviewFor(q rollout.Question) string {
 // freeName is the first name for a Review of the step that no other has, so far
 // as is known.
 func (s *rolloutScope) freeName(q rollout.Question) string {
-	for slot := 0; ; slot++ {
-		name := nameOfReview(s.version, q.Role, fmt.Sprintf("%s/%d/%d", s.before.UID, q.Attempt, q.Step), slot)
-		if !s.taken[name] {
-			return name
-		}
-	}
+	return freeName(s.version, q.Role, fmt.Sprintf("%s/%d/%d", s.before.UID, q.Attempt, q.Step), s.taken)
 }
 
 // askForApproval keeps one pending Review for the approval step at which the
@@ -155,23 +149,11 @@ func (r *RolloutReconciler) createStepReview(ctx context.Context, s *rolloutScop
 	if err := controllerutil.SetControllerReference(v, review, r.Client.Scheme()); err != nil {
 		return err
 	}
-	for {
-		review.Name = s.freeName(q)
-		err := r.Client.Create(ctx, review.DeepCopy(), client.FieldOwner(FieldManager))
-		if err == nil {
-			return nil
-		}
-		if !apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("creating a Review for step %d: %w", q.Step, err)
-		}
-		// It is ours, and the cache lags, or somebody else has taken the name.
-		var there v1alpha1.Review
-		err = r.Live.Get(ctx, client.ObjectKeyFromObject(review), &there)
-		if err != nil || s.asks(&there, q) {
-			return client.IgnoreNotFound(err)
-		}
-		s.taken[review.Name] = true
+	ours := func(there *v1alpha1.Review) bool { return s.asks(there, q) }
+	if err := r.createUnder(ctx, review, func() string { return s.freeName(q) }, s.taken, ours); err != nil {
+		return fmt.Errorf("creating a Review for step %d: %w", q.Step, err)
 	}
+	return nil
 }
 
 // rolloutOfStep is the one of whose step a Review speaks.
