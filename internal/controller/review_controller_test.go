@@ -100,15 +100,15 @@ func TestNoApprovalSaysThatItCountsWhileTheGateIsShut(t *testing.T) {
 	}{
 		"an approval":                  {v1alpha1.DecisionApproved, nil, shut, outcome{Err: wait}},
 		"that of a step":               {v1alpha1.DecisionApproved, step, shut, outcome{Err: wait}},
-		"an approval with a proof":     {v1alpha1.DecisionApproved, nil, gate.Verdict{}, outcome{Says: "Approved by rosa counts for sha256:1"}},
+		"an approval with a proof":     {v1alpha1.DecisionApproved, nil, gate.Verdict{}, outcome{Says: "Approved by rosa counts"}},
 		"that of a step with a proof":  {v1alpha1.DecisionApproved, step, gate.Verdict{}, outcome{Says: "step 1 of attempt 1 of Rollout app was approved by rosa in role quality (review r)"}},
-		"a rejection is a veto anyway": {v1alpha1.DecisionRejected, nil, shut, outcome{Says: "rejected by rosa: a veto until a later Review names it in spec.supersedes"}},
+		"a rejection is a veto anyway": {v1alpha1.DecisionRejected, nil, shut, outcome{Says: "rejected by rosa: not yet (a veto until a later Review names it in spec.supersedes)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := v1alpha1.Review{ObjectMeta: metav1.ObjectMeta{Name: "r", CreationTimestamp: metav1.NewTime(now)}}
 			r.Spec = v1alpha1.ReviewSpec{
 				MiniProgramRef: v1alpha1.MiniProgramReference{Name: "app"}, VersionRef: v1alpha1.VersionReference{Name: "app-1.0.0"},
-				Digest: "sha256:1", Role: "quality", Decision: test.decision, Reviewer: "rosa", Rollout: test.step,
+				Digest: "sha256:1", Role: "quality", Decision: test.decision, Reviewer: "rosa", Comment: "not yet", Rollout: test.step,
 			}
 			q := gate.Question{MiniProgram: "app", VersionRef: "app-1.0.0", Digest: "sha256:1", Created: now, Author: "dana"}
 			s := &reviewScope{

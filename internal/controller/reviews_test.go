@@ -298,7 +298,7 @@ func TestARejectionIsLiftedByApprovingWhatIsAskedForIt(t *testing.T) {
 		}
 		return ""
 	})
-	refused(t, g.decide(t, g.piet, "piet-"+g.ns, lifting, v1alpha1.DecisionApproved, ""), "is the word of "+g.rosaName)
+	refused(t, g.decide(t, g.piet, "piet-"+g.ns, lifting, v1alpha1.DecisionApproved, ""), "the word of "+g.rosaName)
 	g.must(t, g.decide(t, g.rosa, g.rosaName, lifting, v1alpha1.DecisionApproved, "turned down"))
 	g.awaitVersion(t, "app-1.0.0", v1alpha1.ConditionApproved, "True Approved: "+approvedMessage(t, g, "app-1.0.0"))
 }

@@ -213,7 +213,7 @@ func TestATransferThatStaysInGitDoesNotTakeTheAppIDBack(t *testing.T) {
 		t.Errorf("published is %s", show(doc))
 	}
 	first.annotate(t, adam, name, "transfer@7")
-	first.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: released to "+first.host+"; miniprogram.dev/action=transfer@7 does nothing: the MiniProgram holds its app ID, as holder 3")
+	first.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: released to "+first.host+"; 1.1.0 is under way (Rollout app); miniprogram.dev/action=transfer@7 does nothing: the MiniProgram holds its app ID, as holder 3")
 }
 
 func TestARolloutThatComesBackAfterOthersHavePublishedStartsFromTheirs(t *testing.T) {
