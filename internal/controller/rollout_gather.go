@@ -226,17 +226,17 @@ func (r *RolloutReconciler) gatherPublished(ctx context.Context, s *rolloutScope
 // be what users have; anything lower must not keep from taking back.
 func (r *RolloutReconciler) readDocument(ctx context.Context, s *rolloutScope, cm *corev1.ConfigMap, above int64) (*document.Release, error) {
 	signer, err := r.signer(ctx)
+	if _, missing := errors.AsType[*task.WaitError](err); missing || err != nil && !raised(cm, above) {
+		return nil, nil
+	}
 	if err != nil {
-		if _, missing := errors.AsType[*task.WaitError](err); missing || !raised(cm, above) {
-			return nil, nil
-		}
 		return nil, fmt.Errorf("telling whether ConfigMap %s is ours: %w", cm.Name, err)
 	}
 	doc, err := signer.Verify([]byte(cm.Data[delivery.KeyEnvelope]))
-	if err != nil || doc.AppID != s.seen.AppID || doc.Channel != s.before.Spec.Channel {
-		return nil, nil
+	if err == nil && doc.AppID == s.seen.AppID && doc.Channel == s.before.Spec.Channel {
+		return doc, nil
 	}
-	return doc, nil
+	return nil, nil
 }
 
 // gatherLedger reads what another Rollout has left, where this one has decided

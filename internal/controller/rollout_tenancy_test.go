@@ -78,7 +78,11 @@ func (c withoutKey) Get(context.Context, client.ObjectKey, client.Object, ...cli
 }
 
 func (c withoutKey) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
-	list.(*corev1.ConfigMapList).Items = make([]corev1.ConfigMap, 1)
+	published, is := list.(*corev1.ConfigMapList)
+	if !is {
+		return errors.New("only ConfigMaps are listed")
+	}
+	published.Items = make([]corev1.ConfigMap, 1)
 	return nil
 }
 

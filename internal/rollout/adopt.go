@@ -23,7 +23,7 @@ func (d *decider) adopt() {
 		return
 	}
 	d.st.Stable = d.seen.Adopt.DeepCopy()
-	if doc := d.st.Document; doc != nil && !(d.plan.Deleting && d.lastAvailability() == delivery.Removed) {
+	if doc := d.st.Document; doc != nil && (!d.plan.Deleting || d.lastAvailability() != delivery.Removed) {
 		// It is approved where others have served it. Only what takes it from devices goes further.
 		doc.HostApps = slices.DeleteFunc(doc.HostApps, func(h string) bool { return !slices.Contains(d.seen.StableHostApps, h) })
 	}
