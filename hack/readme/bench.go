@@ -40,6 +40,9 @@ func measurements(output string) []measurement {
 // approvalsTable shows what approvals cost: by the length of the queue, and by
 // the kind of write.
 func approvalsTable(output string) (string, error) {
+	if strings.Contains(output, "--- FAIL") {
+		return "", fmt.Errorf("%s is of a run that failed: run `make bench`", benchFile)
+	}
 	all := measurements(output)
 	var b strings.Builder
 	b.WriteString("| versions that wait | a page of 10 of the queue | all of it | approve one | until the version says so |\n|---|---|---|---|---|\n")

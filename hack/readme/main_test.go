@@ -45,8 +45,11 @@ func TestMeasurementsOfApprovalsBecomeTables(t *testing.T) {
 }
 
 func TestNoMeasurementsAreNoTable(t *testing.T) {
-	if got, err := approvalsTable("PASS\n"); err == nil {
-		t.Errorf("got %q and no error", got)
+	const one = "BenchmarkAdmission/x-2 50 1 ns/op 1 with-ms\n"
+	for name, output := range map[string]string{"nothing": "PASS\n", "a run that failed": one + "--- FAIL: BenchmarkWaiting\n"} {
+		if got, err := approvalsTable(output); err == nil {
+			t.Errorf("%s: got %q and no error", name, got)
+		}
 	}
 }
 
