@@ -155,7 +155,8 @@ func (q *queue) wakes(t testing.TB) map[string]int {
 func TestAnApprovalWakesNoMoreOfALongQueueThanOfAShortOne(t *testing.T) {
 	short, long := newQueue(t, 4).wakes(t), newQueue(t, 40).wakes(t)
 	for name, n := range long {
-		if n > short[name] {
+		// How events fall together makes a pass or two; what goes by the length of the queue makes tens.
+		if n > short[name]+3 {
 			t.Errorf("%s made %d passes after an approval where 40 versions wait, and %d where 4 do (all: %v, %v)", name, n, short[name], long, short)
 		}
 	}
