@@ -29,7 +29,9 @@ func TestADecisionIsRecordedOnceItOutlivesItsReview(t *testing.T) {
 	g.decided(t, "of-another-version", pending.Spec.Digest, v1alpha1.DecisionApproved, func(s *v1alpha1.ReviewSpec) { s.VersionRef.Name = "app-9.9.9" })
 	g.decided(t, "approval", pending.Spec.Digest, v1alpha1.DecisionApproved)
 	g.decided(t, "veto", other, v1alpha1.DecisionRejected)
-	for _, name := range []string{"of-other-bytes", "of-another-version", "approval", "veto"} {
+	// Of a version that does not exist, only the program can tell that it is kept.
+	g.decided(t, "veto-of-nothing", "sha256:"+strings.Repeat("b", 64), v1alpha1.DecisionRejected, func(s *v1alpha1.ReviewSpec) { s.VersionRef.Name = "app-9.9.9" })
+	for _, name := range []string{"of-other-bytes", "of-another-version", "approval", "veto", "veto-of-nothing"} {
 		g.awaitRecord(t, name)
 	}
 	var v v1alpha1.MiniProgramVersion
@@ -39,7 +41,7 @@ func TestADecisionIsRecordedOnceItOutlivesItsReview(t *testing.T) {
 	}
 	var p v1alpha1.MiniProgram
 	g.must(t, g.admin.Get(ctx(t), key(g.ns, "app"), &p))
-	if len(p.Status.Rejections) != 1 || p.Status.Rejections[0].Review != "veto" {
+	if len(p.Status.Rejections) != 2 || p.Status.Rejections[0].Review != "veto" || p.Status.Rejections[1].Review != "veto-of-nothing" {
 		t.Errorf("the program remembers %s", show(p.Status.Rejections))
 	}
 	var r v1alpha1.Review
