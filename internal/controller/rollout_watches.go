@@ -30,7 +30,7 @@ func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.MiniProgram{}, wake(func(o client.Object) []client.ListOption { return beside(o, indexProgram, o.GetName()) })).
 		// A veto must not wait until a version, which may be fetching, has told of it.
 		Watches(&v1alpha1.Review{}, ofProgram, becameVeto).
-		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(rolloutOfStep)).
+		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(rolloutOfStep), specChanged).
 		Watches(&v1alpha1.HostApp{}, all, specChanged).
 		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).
 		Watches(&corev1.Namespace{}, wake(func(o client.Object) []client.ListOption {
