@@ -161,11 +161,7 @@ func (g *group) letApproveFor(t testing.TB, user string, hosts ...string) {
 			APIGroups: []string{v1alpha1.GroupName}, Resources: []string{"hostapps/review-quality"}, ResourceNames: hosts, Verbs: []string{"approve"},
 		}},
 	}))
-	g.must(t, g.admin.Create(ctx(t), &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
-	}))
+	g.bindEverywhere(t, user, name)
 }
 
 // say lets rosa create a Review that is decided already.

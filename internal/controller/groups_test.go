@@ -16,6 +16,7 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 )
 
+// bind gives a user a role in the group's namespace, and waits until it is in force.
 func (g *group) bind(t testing.TB, user, kind, role string) {
 	t.Helper()
 	g.must(t, g.admin.Create(ctx(t), &rbacv1.RoleBinding{
@@ -23,25 +24,52 @@ func (g *group) bind(t testing.TB, user, kind, role string) {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: role},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
 	}))
+	var rules []rbacv1.PolicyRule
+	if kind == "Role" {
+		var r rbacv1.Role
+		g.must(t, g.admin.Get(ctx(t), key(g.ns, role), &r))
+		rules = r.Rules
+	} else {
+		rules = g.rulesOf(t, role)
+	}
+	g.awaitRules(t, user, g.ns, rules)
 }
 
-// awaitRight waits until a binding is in force: the authorizer learns of it from
-// a watch of its own.
-func (g *group) awaitRight(t testing.TB, user, verb, resource, subresource, name string) {
+// bindEverywhere gives a user a ClusterRole in all namespaces, and waits until it is in force.
+func (g *group) bindEverywhere(t testing.TB, user, role string) {
 	t.Helper()
-	eventually(t, user+" may "+verb+" "+resource, func() string {
-		question := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-			User: user,
-			ResourceAttributes: &authorizationv1.ResourceAttributes{
-				Namespace: g.ns, Verb: verb, Group: v1alpha1.GroupName, Resource: resource, Subresource: subresource, Name: name,
-			},
-		}}
-		g.must(t, g.admin.Create(ctx(t), question))
-		if !question.Status.Allowed {
-			return "not yet"
+	g.must(t, g.admin.Create(ctx(t), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: user + "-" + role},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
+	}))
+	g.awaitRules(t, user, "", g.rulesOf(t, role))
+}
+
+func (g *group) rulesOf(t testing.TB, clusterRole string) []rbacv1.PolicyRule {
+	t.Helper()
+	var r rbacv1.ClusterRole
+	g.must(t, g.admin.Get(ctx(t), key("", clusterRole), &r))
+	return r.Rules
+}
+
+// awaitRules waits until a user has each of the rights of a role.
+func (g *group) awaitRules(t testing.TB, user, namespace string, rules []rbacv1.PolicyRule) {
+	t.Helper()
+	for _, rule := range rules {
+		to := authorizationv1.ResourceAttributes{Namespace: namespace, Verb: rule.Verbs[0], Group: rule.APIGroups[0]}
+		to.Resource, to.Subresource, _ = strings.Cut(rule.Resources[0], "/")
+		if len(rule.ResourceNames) > 0 {
+			to.Name = rule.ResourceNames[0]
 		}
-		return ""
-	})
+		g.cp.AwaitRight(t, user, to)
+	}
+}
+
+// awaitRight waits until a role that is made of others has a right, too.
+func (g *group) awaitRight(t testing.TB, user, verb, resource string) {
+	t.Helper()
+	g.cp.AwaitRight(t, user, authorizationv1.ResourceAttributes{Namespace: g.ns, Verb: verb, Group: v1alpha1.GroupName, Resource: resource})
 }
 
 func (g *group) bindServiceAccount(t testing.TB) {
@@ -66,7 +94,6 @@ func (g *group) letApprove(t testing.TB, user, role, program string) {
 	})
 	g.must(t, client.IgnoreAlreadyExists(err))
 	g.bind(t, user, "Role", name)
-	g.awaitRight(t, user, "approve", "miniprograms", "review-"+role, program)
 }
 
 // program creates a web mini program for the group's host app.

@@ -260,8 +260,8 @@ func newGroup(t testing.TB, roles ...string) *group {
 		policy.Spec.Approvals = append(policy.Spec.Approvals, v1alpha1.ApprovalRule{Role: role})
 	}
 	g.must(t, w.admin.Create(ctx(t), policy))
-	g.awaitRight(t, g.danaName, "create", "miniprograms", "", "")
-	g.awaitRight(t, "olu-"+g.ns, "patch", "rollouts", "", "")
+	g.awaitRight(t, g.danaName, "create", "miniprograms")
+	g.awaitRight(t, "olu-"+g.ns, "patch", "rollouts")
 	return g
 }
 

@@ -55,7 +55,7 @@ func TestAServiceAccountIsNoProvenAuthor(t *testing.T) {
 	g.configMap(t, "app-1.0.0", archive(t, "app 1.0.0"))
 	pipeline := "system:serviceaccount:" + g.ns + ":pipeline"
 	g.bind(t, pipeline, "ClusterRole", "edit")
-	g.awaitRight(t, pipeline, "create", "miniprogramversions", "", "")
+	g.awaitRight(t, pipeline, "create", "miniprogramversions")
 	// Whoever has edit may act as it, a reviewer too.
 	asPipeline := g.cp.User(g.danaName)
 	asPipeline.Impersonate.UserName = pipeline

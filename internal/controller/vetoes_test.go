@@ -16,8 +16,6 @@ import (
 func (g *group) letPietApprove(t testing.TB) {
 	t.Helper()
 	g.bind(t, g.pietName(), "Role", "review-quality-app")
-	g.awaitRight(t, g.pietName(), "approve", "miniprograms", "review-quality", "app")
-	g.awaitRight(t, g.pietName(), "create", "reviews", "", "")
 }
 
 // supersede lets piet create an approval of app-1.0.0 that names a rejection.
@@ -79,7 +77,6 @@ func TestWhoMayOverruleLiftsARejectionThatIsThere(t *testing.T) {
 		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{v1alpha1.GroupName}, Resources: []string{"miniprograms"}, Verbs: []string{"overrule"}}},
 	}))
 	g.bind(t, g.pietName(), "Role", "overrule")
-	g.awaitRight(t, g.pietName(), "overrule", "miniprograms", "", "app")
 	g.decided(t, "word", pending.Spec.Digest, v1alpha1.DecisionRejected)
 	g.awaitVersionRejected(t, "app-1.0.0")
 	awaitNextSecond(t)

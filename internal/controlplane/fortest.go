@@ -11,8 +11,10 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -94,6 +96,26 @@ func (c *ControlPlane) Namespace(t testing.TB) string {
 		}
 	})
 	return ns.Name
+}
+
+// AwaitRight waits until the API server lets a user do something, for at most 30
+// seconds: its authorizer learns of a new role or binding by watches of its
+// own, a moment after the write was answered. A service account is the user
+// system:serviceaccount:<namespace>:<name>.
+func (c *ControlPlane) AwaitRight(t testing.TB, user string, to authorizationv1.ResourceAttributes) {
+	t.Helper()
+	client, err := kubernetes.NewForConfig(c.admin)
+	if err != nil {
+		t.Fatalf("waiting for a right of %s: %v", user, err)
+	}
+	question := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &to}}
+	err = wait.PollUntilContextTimeout(context.Background(), 20*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
+		answer, err := client.AuthorizationV1().SubjectAccessReviews().Create(ctx, question, metav1.CreateOptions{})
+		return err == nil && answer.Status.Allowed, err
+	})
+	if err != nil {
+		t.Fatalf("waiting until %s may %s %s in namespace %q: %v", user, to.Verb, to.Resource, to.Namespace, err)
+	}
 }
 
 // namespacePrefix turns a test's name into the beginning of a DNS label of at
