@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 )
 
 // Blob is bytes that are to be pushed.
@@ -171,8 +172,10 @@ func layer(mediaType string, b Blob) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.Digest(b.Digest), Size: b.Size}
 }
 
+// pushBlobs sends the blobs side by side. The first that fails ends the others.
 func (o *call) pushBlobs(a Artifact) error {
 	config := Blob{Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(a.Config)), nil }}
+	group, ctx := errgroup.WithContext(o.ctx)
 	for _, b := range []struct {
 		desc ocispec.Descriptor
 		open func() (io.ReadCloser, error)
@@ -181,15 +184,13 @@ func (o *call) pushBlobs(a Artifact) error {
 		{layer(ArchiveMediaType, a.Archive), a.Archive.Open},
 		{layer(ContentMediaType, a.Content), a.Content.Open},
 	} {
-		if err := o.pushBlob(b.desc, b.open); err != nil {
-			return err
-		}
+		group.Go(func() error { return o.pushBlob(ctx, b.desc, b.open) })
 	}
-	return nil
+	return group.Wait()
 }
 
-func (o *call) pushBlob(desc ocispec.Descriptor, open func() (io.ReadCloser, error)) error {
-	there, err := o.repo.Blobs().Exists(o.ctx, desc)
+func (o *call) pushBlob(ctx context.Context, desc ocispec.Descriptor, open func() (io.ReadCloser, error)) error {
+	there, err := o.repo.Blobs().Exists(ctx, desc)
 	if err != nil {
 		return o.explain(err)
 	}
@@ -201,7 +202,7 @@ func (o *call) pushBlob(desc ocispec.Descriptor, open func() (io.ReadCloser, err
 		return fmt.Errorf("opening blob %s: %w", desc.Digest, err)
 	}
 	defer body.Close()
-	if err := o.repo.Blobs().Push(context.WithValue(o.ctx, bodyKey{}, open), desc, body); err != nil {
+	if err := o.repo.Blobs().Push(context.WithValue(ctx, bodyKey{}, open), desc, body); err != nil {
 		return o.explain(err)
 	}
 	return nil

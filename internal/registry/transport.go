@@ -62,8 +62,8 @@ func (d doer) Do(req *http.Request) (*http.Response, error) {
 	return d.auth.Do(req)
 }
 
-// retryNote keeps how long the last answer within a call asked to wait, in
-// nanoseconds, for the registry's client drops the header.
+// retryNote keeps how long an answer within a call asked to wait, in nanoseconds,
+// for the registry's client drops the header.
 type retryNote struct{ after atomic.Int64 }
 
 type retryNoteKey struct{}
@@ -76,7 +76,10 @@ type retryAfterRecorder struct{ next http.RoundTripper }
 func (r *retryAfterRecorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := r.next.RoundTrip(req)
 	if note, ok := req.Context().Value(retryNoteKey{}).(*retryNote); ok && err == nil {
-		note.after.Store(int64(retryAfter(resp.Header, time.Now())))
+		// Requests go side by side: an answer that asks for nothing leaves what another asked for.
+		if after := retryAfter(resp.Header, time.Now()); after > 0 {
+			note.after.Store(int64(after))
+		}
 	}
 	return resp, err
 }
