@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -130,9 +131,28 @@ func concludeReview(_ context.Context, s *reviewScope) error {
 		if i := slices.IndexFunc(vetoes, func(x gate.Rejection) bool { return x.HostApp == "" || x.HostApp == spec.HostApp }); i >= 0 {
 			says += fmt.Sprintf(", and the rejection by %s in review %s holds all the same", vetoes[i].Reviewer, vetoes[i].Review)
 		}
-		return s.counts(says)
+		return s.counts(says + s.undeclared())
 	}
 	return nil
+}
+
+// undeclared tells of permissions that an approval agrees to and the version does
+// not declare: most likely a name is misspelt, and what was meant is withheld.
+func (s *reviewScope) undeclared() string {
+	if s.version.Status.Declaration == nil {
+		return ""
+	}
+	var names []string
+	for _, name := range s.review.Spec.ApprovedPermissions {
+		declares := func(p v1alpha1.Permission) bool { return p.Name == name }
+		if name != gate.NoPermission && !slices.ContainsFunc(s.version.Status.Declaration.Permissions, declares) {
+			names = append(names, fmt.Sprintf("%q", name))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return clip(fmt.Sprintf(", and agrees in spec.approvedPermissions to %s, which the version does not declare: if a name is misspelt, approve anew in another Review", strings.Join(names, ", ")), maxSummary)
 }
 
 // counts says what an approval is worth, unless the gate is shut.

@@ -83,6 +83,33 @@ func TestWhichReviewsConcernEachOther(t *testing.T) {
 	}
 }
 
+func TestAnApprovalOfUndeclaredPermissionsSaysSo(t *testing.T) {
+	declared := &v1alpha1.Declaration{Permissions: []v1alpha1.Permission{{Name: "location", Need: "Optional"}, {Name: "pay"}}}
+	for name, test := range map[string]struct {
+		agrees   []string
+		declared *v1alpha1.Declaration
+		want     string
+	}{
+		"all that is declared":      {nil, declared, "Approved by rosa counts"},
+		"some of it":                {[]string{"pay"}, declared, "Approved by rosa counts"},
+		"none of it":                {[]string{"none"}, declared, "Approved by rosa counts"},
+		"a version without a word":  {[]string{"pay"}, nil, "Approved by rosa counts"},
+		"a name that is misspelt":   {[]string{"locaton", "pay"}, declared, `Approved by rosa counts, and agrees in spec.approvedPermissions to "locaton", which the version does not declare: if a name is misspelt, approve anew in another Review`},
+		"two that nobody asked for": {[]string{"a", "b"}, declared, `Approved by rosa counts, and agrees in spec.approvedPermissions to "a", "b", which the version does not declare: if a name is misspelt, approve anew in another Review`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &reviewScope{
+				review:  &v1alpha1.Review{Spec: v1alpha1.ReviewSpec{Decision: v1alpha1.DecisionApproved, Reviewer: "rosa", Role: "quality", ApprovedPermissions: test.agrees}},
+				version: &v1alpha1.MiniProgramVersion{Status: v1alpha1.MiniProgramVersionStatus{Declaration: test.declared}},
+				judged:  &judgment{},
+			}
+			if err := concludeReview(t.Context(), s); err != nil || s.says != test.want {
+				t.Errorf("got  %q (%v)\nwant %q", s.says, err, test.want)
+			}
+		})
+	}
+}
+
 func TestNoApprovalSaysThatItCountsWhileTheGateIsShut(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	shut := gate.Verdict{Reason: reasonNotEnforced, Message: "admission does not guard"}

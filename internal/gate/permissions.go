@@ -6,16 +6,16 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 )
 
-// noPermission in ApprovedPermissions agrees to nothing, also where a version
+// NoPermission in ApprovedPermissions agrees to nothing, also where a version
 // declares a permission of that name: a list cannot be empty in the API.
-const noPermission = "none"
+const NoPermission = "none"
 
 // needOptional is the need of a permission that the mini program can do without.
 const needOptional = "Optional"
 
 // agrees says whether r agrees to a permission.
 func agrees(r Review, permission string) bool {
-	return len(r.ApprovedPermissions) == 0 || permission != noPermission && slices.Contains(r.ApprovedPermissions, permission)
+	return len(r.ApprovedPermissions) == 0 || permission != NoPermission && slices.Contains(r.ApprovedPermissions, permission)
 }
 
 // refused are the permissions that the version needs and r leaves out, sorted.
