@@ -77,6 +77,7 @@ func (r *MiniProgramVersionReconciler) Reconcile(ctx context.Context, req ctrl.R
 	// The artifact comes before policies and reviews: they speak of its digest.
 	err := task.Run(ctx, s, []task.Task[versionScope]{
 		{Name: "find program", Run: r.findProgram},
+		{Name: "resolve source", Run: r.resolveSource},
 		{Name: "package", Run: r.packageBundle},
 		{Name: "check policies", Run: r.checkPolicies},
 		{Name: "judge reviews", Run: r.judge},

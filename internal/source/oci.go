@@ -66,11 +66,14 @@ func (o *OCI) Resolve(ctx context.Context, ref string, cred *Credentials) (strin
 // Pin returns ref with the digest that Resolve found for it, so that fetching it
 // reads those bytes whatever its tag names by then.
 func Pin(ref, digest string) string {
-	if strings.Contains(ref, "@") {
+	if IsPinned(ref) || digest == "" {
 		return ref
 	}
 	return ref + "@" + digest
 }
+
+// IsPinned tells whether ref names a digest, so that there is nothing to resolve.
+func IsPinned(ref string) bool { return strings.Contains(ref, "@") }
 
 // Fetch reads the bundle that ref names: "registry/repository:tag", "…@digest", or
 // both, where the digest alone counts. A tag is resolved once, and everything
