@@ -49,6 +49,9 @@ func (r *MiniProgramVersionReconciler) packageBundle(ctx context.Context, s *ver
 		return nil
 	}
 	fetched, err := r.fetch(ctx, s.version)
+	if bad, ok := errors.AsType[*bundle.CheckError](err); ok {
+		return s.refuse(bad)
+	}
 	if err != nil {
 		return r.explainSource(s, err)
 	}
@@ -69,17 +72,26 @@ func (r *MiniProgramVersionReconciler) check(s *versionScope, fetched *source.Fe
 	for _, p := range s.program.Spec.Permissions {
 		want.Declared.Permissions = append(want.Declared.Permissions, p.Name)
 	}
-	b, err := bundle.Read(fetched, fetched.Size, want, r.Limits)
+	limits := r.Limits
+	if fetched.MadeOf != "" {
+		limits.ArchiveBytes = fetched.Size // the layer was measured, and what it expands to
+	}
+	b, err := bundle.Read(fetched, fetched.Size, want, limits)
 	if bad, ok := errors.AsType[*bundle.CheckError](err); ok {
-		s.checked = bad
-		s.version.Status.Findings = findingsStatus(bad.Findings)
-		return nil, task.Stall(bad.Findings[0].Rule, fmt.Errorf("the bundle was not accepted: %w; publish a corrected bundle as a new MiniProgramVersion", bad))
+		return nil, s.refuse(bad)
 	}
 	if err != nil {
 		return nil, err
 	}
 	s.version.Status.Findings = findingsStatus(b.Findings)
 	return b, nil
+}
+
+// refuse tells what is wrong with the bundle: only another one helps.
+func (s *versionScope) refuse(bad *bundle.CheckError) error {
+	s.checked = bad
+	s.version.Status.Findings = findingsStatus(bad.Findings)
+	return task.Stall(bad.Findings[0].Rule, fmt.Errorf("the bundle was not accepted: %w; publish a corrected bundle as a new MiniProgramVersion", bad))
 }
 
 // publish pushes the artifact and records it.

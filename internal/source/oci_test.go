@@ -143,6 +143,8 @@ func TestPinKeepsADigestThatIsThere(t *testing.T) {
 
 func TestOCIArtifactsThatCannotBeUsed(t *testing.T) {
 	tarLayer := ocispec.Descriptor{MediaType: "application/vnd.oci.image.layer.v1.tar+gzip", Digest: digest.FromString("tar"), Size: 3}
+	notes := ocispec.Descriptor{MediaType: "text/plain", Digest: digest.FromString("notes"), Size: 5}
+	const mustHave = "and must have exactly one zip, or no zip and exactly one tar: push the archive with media type application/zip, or application/vnd.oci.image.layer.v1.tar+gzip"
 	foreign := zipLayer()
 	foreign.URLs = []string{"https://elsewhere.example.com/x"}
 	sha512 := zipLayer()
@@ -152,10 +154,11 @@ func TestOCIArtifactsThatCannotBeUsed(t *testing.T) {
 		mediaType string
 		why       string
 	}{
-		"two zip layers":  {manifest: manifestOf(zipLayer(), zipLayer()), why: "it has 2 zip layers among its layers [application/zip, application/zip], and must have exactly one: push the zip archive with media type application/zip (tar layers are not supported)"},
-		"a tar layer":     {manifest: manifestOf(tarLayer), why: "it has 0 zip layers among its layers [application/vnd.oci.image.layer.v1.tar+gzip], and must have exactly one: push the zip archive with media type application/zip (tar layers are not supported)"},
-		"a foreign layer": {manifest: manifestOf(foreign), why: "its zip layer has urls, and layers are read from their own registry only: push the layer itself"},
-		"another digest":  {manifest: manifestOf(sha512), why: fmt.Sprintf("its zip layer has the digest %q, and only sha256 is supported", sha512.Digest)},
+		"two zip layers":  {manifest: manifestOf(zipLayer(), zipLayer()), why: "it has 2 zip and 0 tar layers among its layers [application/zip, application/zip], " + mustHave},
+		"two tar layers":  {manifest: manifestOf(tarLayer, tarLayer), why: "it has 0 zip and 2 tar layers among its layers [application/vnd.oci.image.layer.v1.tar+gzip, application/vnd.oci.image.layer.v1.tar+gzip], " + mustHave},
+		"no bundle":       {manifest: manifestOf(notes), why: "it has 0 zip and 0 tar layers among its layers [text/plain], " + mustHave},
+		"a foreign layer": {manifest: manifestOf(foreign), why: "its bundle layer has urls, and layers are read from their own registry only: push the layer itself"},
+		"another digest":  {manifest: manifestOf(sha512), why: fmt.Sprintf("its bundle layer has the digest %q, and only sha256 is supported", sha512.Digest)},
 		"an index":        {manifest: manifestOf(), mediaType: ocispec.MediaTypeImageIndex, why: "it is a application/vnd.oci.image.index.v1+json, and a bundle is in an OCI image manifest: name one by its digest"},
 		"no JSON object":  {manifest: "text", why: "its manifest cannot be read: json: cannot unmarshal string into Go value of type v1.Manifest"},
 	} {
