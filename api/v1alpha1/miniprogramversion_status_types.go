@@ -92,6 +92,13 @@ type SourceStatus struct {
 	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
 	// +optional
 	Resolved string `json:"resolved,omitempty"`
+	// verifiedBy says whose signature the source carried when the version was
+	// packaged, such as "key release". Unset: spec.verification of the MiniProgram
+	// asked for none.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	VerifiedBy string `json:"verifiedBy,omitempty"`
 }
 
 // Artifact is a version's object in the registry.

@@ -48,7 +48,7 @@ func (r *MiniProgramVersionReconciler) packageBundle(ctx context.Context, s *ver
 	if s.version.Status.Artifact != nil || withdrawn(s.version) {
 		return nil
 	}
-	fetched, err := r.fetch(ctx, s.version)
+	fetched, err := r.fetch(ctx, s)
 	if bad, ok := errors.AsType[*bundle.CheckError](err); ok {
 		return s.refuse(bad)
 	}
@@ -122,6 +122,12 @@ func (r *MiniProgramVersionReconciler) publish(ctx context.Context, s *versionSc
 		SizeBytes: published.Size, PushTime: &at,
 		Archive: &v1alpha1.Blob{Digest: published.Archive.Digest.String(), SizeBytes: published.Archive.Size, MediaType: published.Archive.MediaType},
 		Content: &v1alpha1.Blob{Digest: published.Content.Digest.String(), SizeBytes: published.Content.Size, MediaType: published.Content.MediaType},
+	}
+	if fetched.VerifiedBy != "" {
+		if s.version.Status.Source == nil {
+			s.version.Status.Source = &v1alpha1.SourceStatus{}
+		}
+		s.version.Status.Source.VerifiedBy = clip(fetched.VerifiedBy, maxSummary)
 	}
 	s.version.Status.Declaration = &declaration
 	s.version.Status.HostApps = slices.Clone(s.program.Spec.HostApps)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/source"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/source/cosign"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
@@ -37,6 +38,29 @@ func (r *MiniProgramVersionReconciler) resolveSource(ctx context.Context, s *ver
 	return task.Wait("SourceResolved", 0, "spec.source.oci.ref %s names %s, which is fetched next", oci.Ref, digest)
 }
 
+// trusted is whose signature the source must carry; nil: nobody's.
+func (r *MiniProgramVersionReconciler) trusted(s *versionScope) (*cosign.Checker, error) {
+	asked := s.program.Spec.Verification
+	if asked == nil {
+		return nil, nil
+	}
+	if s.version.Spec.Source.OCI == nil {
+		return nil, task.Stall(source.SignatureMissing, fmt.Errorf("spec.verification of MiniProgram %s asks for a signature, and only spec.source.oci can carry one: push the bundle to a registry, sign it, and create another version from there", s.program.Name))
+	}
+	var trust cosign.Trust
+	for _, k := range asked.Keys {
+		trust.Keys = append(trust.Keys, cosign.Key{Name: k.Name, PEM: k.PublicKey})
+	}
+	for _, i := range asked.Identities {
+		trust.Identities = append(trust.Identities, cosign.Identity{Issuer: i.Issuer, Subject: i.Subject, SubjectRegExp: i.SubjectRegExp})
+	}
+	checker, err := r.Signatures.For(trust)
+	if err != nil {
+		return nil, task.Stall("VerificationInvalid", fmt.Errorf("spec.verification of MiniProgram %s cannot be used: %w; correct it there", s.program.Name, err))
+	}
+	return checker, nil
+}
+
 // recordedDigest is what the tag of an OCI source named when it was resolved.
 func recordedDigest(v *v1alpha1.MiniProgramVersion) string {
 	if v.Status.Source == nil {
@@ -45,7 +69,12 @@ func recordedDigest(v *v1alpha1.MiniProgramVersion) string {
 	return v.Status.Source.Resolved
 }
 
-func (r *MiniProgramVersionReconciler) fetch(ctx context.Context, v *v1alpha1.MiniProgramVersion) (*source.Fetched, error) {
+func (r *MiniProgramVersionReconciler) fetch(ctx context.Context, s *versionScope) (*source.Fetched, error) {
+	v := s.version
+	trusted, err := r.trusted(s)
+	if err != nil {
+		return nil, err
+	}
 	switch src := v.Spec.Source; {
 	case src.HTTP != nil:
 		cred, err := r.credentials(ctx, v.Namespace, src.HTTP.SecretRef, "spec.source.http.secretRef")
@@ -58,7 +87,7 @@ func (r *MiniProgramVersionReconciler) fetch(ctx context.Context, v *v1alpha1.Mi
 		if err != nil {
 			return nil, err
 		}
-		return r.OCI.Fetch(ctx, source.Pin(src.OCI.Ref, recordedDigest(v)), cred)
+		return r.OCI.Fetch(ctx, source.Pin(src.OCI.Ref, recordedDigest(v)), cred, trusted)
 	default:
 		return r.fetchConfigMap(ctx, v)
 	}
@@ -116,6 +145,9 @@ func (r *MiniProgramVersionReconciler) readGroupObject(ctx context.Context, name
 // What is waited for here cannot be watched, so every wait has an end.
 func (r *MiniProgramVersionReconciler) explainSource(s *versionScope, err error) error {
 	backoff := retryAfter(s.version.Status.Conditions, s.version.CreationTimestamp, s.now)
+	if _, ok := errors.AsType[*task.StallError](err); ok {
+		return err // the MiniProgram is watched, and a change of it looks again
+	}
 	if wait, ok := errors.AsType[*task.WaitError](err); ok {
 		return waitAtLeast(wait.Reason, backoff, wait.After, wait.Message)
 	}

@@ -20,6 +20,8 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/miniprogram-dev/miniprogram-operator/internal/source/cosign"
 )
 
 const (
@@ -56,7 +58,7 @@ func (o *OCI) Resolve(ctx context.Context, ref string, cred *Credentials) (strin
 		return "", err
 	}
 	defer s.w.stop()
-	m, err := s.manifest()
+	m, err := s.rawManifest()
 	if err != nil {
 		return "", err
 	}
@@ -81,18 +83,26 @@ func IsPinned(ref string) bool { return strings.Contains(ref, "@") }
 // by its media type or its title, or where there is none, the one that is a tar;
 // an archive is then made of it. cred may be nil; the credentials of the Secret
 // go to the hosts that it names and to no other, also when a registry sends its
-// clients elsewhere for a token.
+// clients elsewhere for a token. Unless trusted is nil, somebody whom it trusts
+// must have signed the digest: that is verified before anything is read of what the
+// digest names.
 //
 // It fails with a *PermanentError where only another spec can help, with a
 // *TemporaryError, possibly inside a *RetryError, where the same spec can succeed
 // later, with a *bundle.CheckError where a tar layer is not acceptable, and with the
 // context's error when that has ended.
-func (o *OCI) Fetch(ctx context.Context, ref string, cred *Credentials) (*Fetched, error) {
+func (o *OCI) Fetch(ctx context.Context, ref string, cred *Credentials, trusted *cosign.Checker) (*Fetched, error) {
 	s, err := o.open(ctx, ref, cred)
 	if err != nil {
 		return nil, err
 	}
 	defer s.w.stop()
+	var by string
+	if trusted != nil {
+		if by, err = s.verifySigned(trusted); err != nil {
+			return nil, err
+		}
+	}
 	m, err := s.manifest()
 	if err != nil {
 		return nil, err
@@ -113,7 +123,7 @@ func (o *OCI) Fetch(ctx context.Context, ref string, cred *Credentials) (*Fetche
 		f.MadeOf = string(p)
 		origin += fromTar(p, layer)
 	}
-	f.Origin, f.Resolved = origin, m.digest.String()
+	f.Origin, f.Resolved, f.VerifiedBy = origin, m.digest.String(), by
 	return f, nil
 }
 
@@ -160,6 +170,8 @@ func (o *OCI) open(ctx context.Context, text string, cred *Credentials) (*ociFet
 		Reference:        ref,
 		PlainHTTP:        scheme == "http",
 		MaxMetadataBytes: maxManifestBytes,
+		// Of referrers that anybody may have pushed, so many pages are enough.
+		ReferrerListMaxPages: maxReferrerPages,
 		Client: &auth.Client{
 			Client: &http.Client{Transport: s, CheckRedirect: checkRedirect},
 			Header: http.Header{"User-Agent": {o.userAgent}},
@@ -235,10 +247,13 @@ func (s *ociFetch) explain(err error) error {
 // fetchedManifest is a manifest with the digest of its own bytes.
 type fetchedManifest struct {
 	ocispec.Manifest
-	digest digest.Digest
+	digest    digest.Digest
+	mediaType string
+	raw       []byte
 }
 
-func (s *ociFetch) manifest() (*fetchedManifest, error) {
+// rawManifest reads the manifest and makes nothing of it but its digest.
+func (s *ociFetch) rawManifest() (*fetchedManifest, error) {
 	named := s.repo.Reference.Reference
 	desc, body, err := s.repo.Manifests().FetchReference(s.w.ctx, named)
 	if err != nil {
@@ -252,16 +267,24 @@ func (s *ociFetch) manifest() (*fetchedManifest, error) {
 	if len(raw) > maxManifestBytes {
 		return nil, later(SourceTooLarge, "the manifest of %s is larger than %d bytes, the most that is accepted: name another artifact", s.what, maxManifestBytes)
 	}
-	m := &fetchedManifest{digest: digest.FromBytes(raw)}
+	m := &fetchedManifest{digest: digest.FromBytes(raw), mediaType: desc.MediaType, raw: raw}
 	if strings.HasPrefix(named, sha256Prefix) && named != m.digest.String() {
 		return nil, later(SourceDigest, "the registry's answer for %s has digest %s: it hands out other bytes than were asked for", s.what, m.digest)
 	}
-	switch desc.MediaType {
+	return m, nil
+}
+
+func (s *ociFetch) manifest() (*fetchedManifest, error) {
+	m, err := s.rawManifest()
+	if err != nil {
+		return nil, err
+	}
+	switch m.mediaType {
 	case ocispec.MediaTypeImageManifest, "application/vnd.docker.distribution.manifest.v2+json":
 	default:
-		return nil, s.unusable(m, "it is a "+desc.MediaType+", and a bundle is in an OCI image manifest: name one by its digest")
+		return nil, s.unusable(m, "it is a "+m.mediaType+", and a bundle is in an OCI image manifest: name one by its digest")
 	}
-	if err := json.Unmarshal(raw, &m.Manifest); err != nil {
+	if err := json.Unmarshal(m.raw, &m.Manifest); err != nil {
 		return nil, s.unusable(m, "its manifest cannot be read: "+err.Error())
 	}
 	return m, nil

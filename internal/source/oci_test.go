@@ -119,7 +119,7 @@ func TestOCIReadsTheOneZipLayer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f, err := o.Fetch(t.Context(), pinned, nil)
+			f, err := o.Fetch(t.Context(), pinned, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -168,7 +168,7 @@ func TestOCIArtifactsThatCannotBeUsed(t *testing.T) {
 				s.mediaType = tt.mediaType
 			}
 			ref := s.start(t) + "/team/app:1.0"
-			_, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, nil)
+			_, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, nil, nil)
 			want := seen{Permanent: true, Reason: SourceInvalid, Message: ref + " (" + s.digest() + ") cannot be used as a bundle: " + tt.why}
 			if diff := cmp.Diff(want, look(t, err)); diff != "" {
 				t.Error(diff)
@@ -199,7 +199,7 @@ func TestOCIReferencesThatNoTryCouldFetch(t *testing.T) {
 	}
 	for ref, want := range tests {
 		t.Run(ref, func(t *testing.T) {
-			_, err := o.Fetch(t.Context(), ref, nil)
+			_, err := o.Fetch(t.Context(), ref, nil, nil)
 			if diff := cmp.Diff(want, look(t, err)); diff != "" {
 				t.Error(diff)
 			}
@@ -327,7 +327,7 @@ func TestRegistriesThatDoNotHandOutTheBundle(t *testing.T) {
 			if tt.cred != nil {
 				cred = tt.cred(host)
 			}
-			_, err := newOCI(t, tt.limits).Fetch(t.Context(), ref, cred)
+			_, err := newOCI(t, tt.limits).Fetch(t.Context(), ref, cred, nil)
 			got := look(t, err)
 			got.Message = strings.ReplaceAll(strings.ReplaceAll(got.Message, ref, "REF"), host, "HOST")
 			if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -380,7 +380,7 @@ func TestTokenServicesGetOnlyWhatTheSecretNamesThemFor(t *testing.T) {
 				cred.Logins[tokenHost] = Login{Username: "unused", Password: "unused"}
 			}
 			ref := host + "/team/app:1.0"
-			f, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, cred)
+			f, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, cred, nil)
 			if named {
 				if err != nil {
 					t.Fatal(err)
@@ -413,7 +413,7 @@ func TestLayersAreNotReadFromPrivateAddresses(t *testing.T) {
 		return false
 	}
 	ref := s.start(t) + "/team/app:1.0"
-	_, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, nil)
+	_, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, nil, nil)
 	want := seen{Reason: SourceForbidden, After: repairDelay, Message: ref + " was not fetched: it leads to the address 10.0.0.1, which is not public: " +
 		"use a public host, or ask for the address to be added to the manager's allow-list"}
 	if diff := cmp.Diff(want, look(t, err)); diff != "" {

@@ -101,6 +101,9 @@ type Fetched struct {
 	// MadeOf is how the layer was packed that the archive was made of, such as
 	// tar+gzip. Empty: the archive is as it came.
 	MadeOf string
+	// VerifiedBy says whose signature the source carries, such as "key release".
+	// Empty: none was asked for.
+	VerifiedBy string
 
 	file *os.File
 }

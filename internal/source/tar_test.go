@@ -147,7 +147,7 @@ func TestATarLayerBecomesAnArchiveOfItsFiles(t *testing.T) {
 			s := newShelf(t, manifestOf(tarLayer("text/plain", "", []byte("notes")), desc))
 			s.blobs[desc.Digest.String()] = layer.data
 			host := s.start(t)
-			f, err := newOCI(t, Limits{Dir: dir}).Fetch(t.Context(), host+"/team/app:1.0", nil)
+			f, err := newOCI(t, Limits{Dir: dir}).Fetch(t.Context(), host+"/team/app:1.0", nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
