@@ -280,6 +280,17 @@ func TestRegistriesThatDoNotHandOutTheBundle(t *testing.T) {
 			change: func(s *shelf) { *s = *newShelfOfSize(1 << 20) },
 			want:   seen{Reason: SourceUnavailable, Message: "fetching REF was given up: it did not end within 100ms; it is tried again"},
 		},
+		"a layer that ends too soon": {
+			before: onBlob(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Length", fmt.Sprint(len(bundleText)))
+				fmt.Fprint(w, "half")
+			}),
+			want: seen{Reason: SourceUnavailable, Message: "fetching REF failed: unexpected EOF; it is tried again"},
+		},
+		"a layer that fails": {
+			before: onBlob(status(http.StatusBadGateway, "")),
+			want:   seen{Reason: SourceUnavailable, Message: "REF answers 502 Bad Gateway; it is tried again"},
+		},
 		"a layer that is too large": {
 			limits: Limits{MaxBytes: int64(len(bundleText)) - 1},
 			want:   seen{Reason: SourceTooLarge, After: repairDelay, Message: "the bundle at REF is larger than 20 bytes, the most that is accepted: make it smaller"},
@@ -400,6 +411,53 @@ func TestTokenServicesGetOnlyWhatTheSecretNamesThemFor(t *testing.T) {
 				t.Errorf("the token service was sent %q", asked)
 			}
 		})
+	}
+}
+
+// The registry chooses where its token service is, as it chooses redirects.
+func TestTokenServicesAtPrivateAddressesAreNotAsked(t *testing.T) {
+	const private = "REF was not fetched: it leads to the address %s, which is not public: use a public host, or ask for the address to be added to the manager's allow-list"
+	for name, tt := range map[string]struct {
+		realm string
+		want  seen // REF and HOST stand for the registry's
+	}{
+		"a private address": {"http://10.0.0.1/token", seen{Reason: SourceForbidden, After: repairDelay, Message: fmt.Sprintf(private, "10.0.0.1")}},
+		"the cloud's own":   {"http://169.254.169.254/latest/meta-data", seen{Reason: SourceForbidden, After: repairDelay, Message: fmt.Sprintf(private, "169.254.169.254")}},
+		"a file": {"file:///etc/passwd", seen{Reason: SourceUnavailable,
+			Message: `fetching REF failed: GET "http://HOST/v2/team/app/manifests/1.0": bearer realm "file:///etc/passwd" uses unsupported scheme "file"; it is tried again`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShelf(t, manifestOf(zipLayer()))
+			s.before = func(w http.ResponseWriter, _ *http.Request) bool {
+				w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm=%q,service="x"`, tt.realm))
+				w.WriteHeader(http.StatusUnauthorized)
+				return true
+			}
+			host := s.start(t)
+			ref := host + "/team/app:1.0"
+			_, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, nil, nil)
+			got := look(t, err)
+			got.Message = strings.ReplaceAll(strings.ReplaceAll(got.Message, ref, "REF"), host, "HOST")
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestATokenServiceThatFailsIsAskedAgain(t *testing.T) {
+	tokens := serve(t, status(http.StatusServiceUnavailable, "9"))
+	s := newShelf(t, manifestOf(zipLayer()))
+	s.before = func(w http.ResponseWriter, _ *http.Request) bool {
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s/token",service="x"`, tokens))
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
+	}
+	ref := s.start(t) + "/team/app:1.0"
+	_, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, nil, nil)
+	want := seen{Reason: SourceUnavailable, After: 9 * time.Second, Message: ref + " answers 503 Service Unavailable and asks to wait; it is tried again after 9s"}
+	if diff := cmp.Diff(want, look(t, err)); diff != "" {
+		t.Error(diff)
 	}
 }
 
