@@ -113,6 +113,11 @@ type MiniProgramSpec struct {
 	// packaged.
 	// +optional
 	Privacy *Privacy `json:"privacy,omitempty"`
+	// verification names whose signature a version's source must carry; one is
+	// enough. Versions then come from OCI registries only. Looked at when a version
+	// is packaged: a change touches no version that is. Unset: none is asked for.
+	// +optional
+	Verification *Verification `json:"verification,omitempty"`
 	// minimumVersion is the lowest version that host apps still open. Unset: any.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
@@ -126,6 +131,66 @@ type MiniProgramSpec struct {
 	// +kubebuilder:default=Listed
 	// +optional
 	Availability string `json:"availability,omitempty"`
+}
+
+// Verification is whose signatures are accepted, as cosign makes them.
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:rule="(has(self.keys) && self.keys.size() > 0) || (has(self.identities) && self.identities.size() > 0)",message="spec.verification needs a key or an identity: remove it where no signature is asked for"
+type Verification struct {
+	// keys that signatures are made with. Unset: none is accepted.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Keys []VerificationKey `json:"keys,omitempty"`
+	// identities that certificates name, where signatures are made without a key of
+	// one's own. They need a manager that knows a trusted root. Unset: none is
+	// accepted.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=atomic
+	// +optional
+	Identities []VerificationIdentity `json:"identities,omitempty"`
+}
+
+// VerificationKey is a public key.
+type VerificationKey struct {
+	// name of the key, which statuses and messages call it by.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
+	// +required
+	Name string `json:"name,omitempty"`
+	// publicKey in PEM, as "cosign public-key" prints it: ECDSA on P-256 or P-384,
+	// Ed25519, or RSA of at least 2048 bits.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="self.startsWith('-----BEGIN PUBLIC KEY-----')",message="publicKey must be a public key in PEM: it begins with -----BEGIN PUBLIC KEY-----"
+	// +required
+	PublicKey string `json:"publicKey,omitempty"`
+}
+
+// VerificationIdentity is whom a certificate names.
+// +kubebuilder:validation:XValidation:rule="has(self.subject) != has(self.subjectRegExp)",message="an identity of spec.verification needs exactly one of subject and subjectRegExp"
+type VerificationIdentity struct {
+	// issuer that vouches for it, such as https://token.actions.githubusercontent.com.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +required
+	Issuer string `json:"issuer,omitempty"`
+	// subject of the certificate: a mail address or a URL. Unset: subjectRegExp
+	// tells.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Subject string `json:"subject,omitempty"`
+	// subjectRegExp is a regular expression (RE2) that the whole subject matches.
+	// Unset: subject tells.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	SubjectRegExp string `json:"subjectRegExp,omitempty"`
 }
 
 // LocalizedText is a name and a description in one language.

@@ -24,6 +24,10 @@ type MiniProgramVersionStatus struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	Summary string `json:"summary,omitempty"`
+	// source is what the spec's source turned out to be. Unset: nothing had to be
+	// found out, or nothing was yet.
+	// +optional
+	Source *SourceStatus `json:"source,omitempty"`
 	// artifact in the registry. Unset: not published yet.
 	// +optional
 	Artifact *Artifact `json:"artifact,omitempty"`
@@ -75,6 +79,26 @@ type MiniProgramVersionStatus struct {
 	// author of the version and how sure that is. Unset: not published yet.
 	// +optional
 	Author *Author `json:"author,omitempty"`
+}
+
+// SourceStatus is what was found out about a version's source.
+// +kubebuilder:validation:MinProperties=0
+type SourceStatus struct {
+	// resolved is the digest of the manifest that the tag of spec.source.oci.ref
+	// named when it was resolved. The bundle is read from there, whatever the tag
+	// names later. Unset: the source names no tag.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=71
+	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
+	// +optional
+	Resolved string `json:"resolved,omitempty"`
+	// verifiedBy says whose signature the source carried when the version was
+	// packaged, such as "key release". Unset: spec.verification of the MiniProgram
+	// asked for none.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	VerifiedBy string `json:"verifiedBy,omitempty"`
 }
 
 // Artifact is a version's object in the registry.

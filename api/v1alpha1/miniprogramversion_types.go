@@ -130,9 +130,10 @@ type BundleSource struct {
 	ConfigMap *ConfigMapSource `json:"configMap,omitempty"`
 }
 
-// OCISource is an artifact in a registry whose first layer is the bundle.
+// OCISource is an artifact in a registry that holds the bundle in one layer.
 type OCISource struct {
-	// ref is registry/repository with :tag or @digest. A tag is resolved once.
+	// ref is registry/repository with :tag or @digest. A tag is resolved once, into
+	// status.source.resolved, before anything is fetched.
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=512
 	// +required

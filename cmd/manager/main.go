@@ -91,14 +91,18 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 	if err != nil {
 		return err
 	}
-	nets, err := o.nets()
+	guard, err := o.guard()
+	if err != nil {
+		return err
+	}
+	signatures, err := o.signatures()
 	if err != nil {
 		return err
 	}
 	limits := bundle.DefaultLimits()
 	limits.ArchiveBytes = o.maxBundleBytes
 	agent := "miniprogram-manager/" + version
-	transport := source.NewTransport(source.Guard{AllowInsecure: o.allowInsecureSources, AllowedNets: nets})
+	transport := source.NewTransport(guard)
 	fetch := source.Limits{Dir: o.tempDir, MaxBytes: o.maxBundleBytes}
 	artifacts := registry.New(registry.Options{
 		Host: o.registry, Prefix: o.registryPrefix, PlainHTTP: o.registryPlainHTTP, DockerConfig: o.dockerConfig, UserAgent: agent,
@@ -114,6 +118,6 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 	return controller.Setup(ctx, mgr, &controller.MiniProgramVersionReconciler{
 		Shared: shared, Registry: artifacts, Limits: limits, TempDir: o.tempDir, Packer: agent, Concurrency: o.concurrency,
 		HTTP: source.NewHTTP(transport, fetch, agent),
-		OCI:  source.NewOCI(transport, fetch, agent, artifacts.Place()),
+		OCI:  source.NewOCI(transport, fetch, agent, artifacts.Place()), Signatures: signatures,
 	})
 }

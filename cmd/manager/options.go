@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/source"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/source/cosign"
 )
 
 // options are the flags.
@@ -19,7 +22,8 @@ type options struct {
 	registryPlainHTTP                      bool
 	manifestURL                            string
 	allowInsecureSources                   bool
-	allowedNets                            string
+	allowedNets, refusedNets               string
+	sourceCAFile, sigstoreRoot             string
 	tempDir                                string
 	concurrency                            int
 	maxBundleBytes                         int64
@@ -39,6 +43,9 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.StringVar(&o.manifestURL, "manifest-url", "", "URL of the manifest service, for status.url of HostApps")
 	fs.BoolVar(&o.allowInsecureSources, "allow-insecure-sources", false, "fetch bundles over http too")
 	fs.StringVar(&o.allowedNets, "allowed-source-networks", "", "comma-separated CIDRs that bundles may be fetched from although they are not public")
+	fs.StringVar(&o.refusedNets, "refused-source-networks", "", "comma-separated CIDRs that bundles may not be fetched from although they are public, as those of the cluster's own pods and services")
+	fs.StringVar(&o.sourceCAFile, "source-ca-file", "", "PEM file with certificate authorities that are trusted for sources, beside those of the system")
+	fs.StringVar(&o.sigstoreRoot, "sigstore-trusted-root", "", "trusted_root.json of a Sigstore; without it, signatures of identities (spec.verification.identities) cannot be checked")
 	fs.StringVar(&o.tempDir, "temp-dir", os.TempDir(), "directory for bundles while they are checked")
 	fs.IntVar(&o.concurrency, "concurrency", 4, "how many versions are packaged at a time")
 	fs.Int64Var(&o.maxBundleBytes, "max-bundle-bytes", bundle.DefaultLimits().ArchiveBytes, "largest bundle, in bytes")
@@ -51,7 +58,10 @@ func (o *options) validate() error {
 	if o.registry == "" {
 		return errors.New("--registry is required: the host of the OCI registry that artifacts are pushed to")
 	}
-	if _, err := o.nets(); err != nil {
+	if _, err := o.guard(); err != nil {
+		return err
+	}
+	if _, err := o.signatures(); err != nil {
 		return err
 	}
 	if o.concurrency < 1 || o.maxBundleBytes < 1 {
@@ -60,15 +70,57 @@ func (o *options) validate() error {
 	return nil
 }
 
-func (o *options) nets() ([]netip.Prefix, error) {
+// guard says where sources may be fetched from.
+func (o *options) guard() (source.Guard, error) {
+	g := source.Guard{AllowInsecure: o.allowInsecureSources}
+	var err error
+	if g.AllowedNets, err = parseNets("allowed-source-networks", o.allowedNets); err != nil {
+		return g, err
+	}
+	if g.RefusedNets, err = parseNets("refused-source-networks", o.refusedNets); err != nil {
+		return g, err
+	}
+	if o.sourceCAFile == "" {
+		return g, nil
+	}
+	data, err := os.ReadFile(o.sourceCAFile)
+	if err != nil {
+		return g, fmt.Errorf("--source-ca-file: %w", err)
+	}
+	if g.RootCAs, err = x509.SystemCertPool(); err != nil {
+		return g, fmt.Errorf("reading the certificate authorities of the system: %w", err)
+	}
+	if !g.RootCAs.AppendCertsFromPEM(data) {
+		return g, fmt.Errorf("--source-ca-file: %s holds no certificate in PEM", o.sourceCAFile)
+	}
+	return g, nil
+}
+
+// signatures checks those of sources. Nil: no identities.
+func (o *options) signatures() (*cosign.Verifier, error) {
+	if o.sigstoreRoot == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(o.sigstoreRoot)
+	if err != nil {
+		return nil, fmt.Errorf("--sigstore-trusted-root: %w", err)
+	}
+	verifier, err := cosign.NewVerifier(data)
+	if err != nil {
+		return nil, fmt.Errorf("--sigstore-trusted-root: %s: %w", o.sigstoreRoot, err)
+	}
+	return verifier, nil
+}
+
+func parseNets(flag, list string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
-	for text := range strings.SplitSeq(o.allowedNets, ",") {
+	for text := range strings.SplitSeq(list, ",") {
 		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
-			return nil, fmt.Errorf("--allowed-source-networks: %q is no CIDR such as 10.1.0.0/16", text)
+			return nil, fmt.Errorf("--%s: %q is no CIDR such as 10.1.0.0/16", flag, text)
 		}
 		out = append(out, p)
 	}

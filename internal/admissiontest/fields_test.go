@@ -37,6 +37,10 @@ func newVersion(source string) request {
 	return create("MiniProgramVersion", "new", "spec: {miniProgramRef: {name: shop}, version: 2.0.0, source: {"+source+"}}")
 }
 
+func verification(fields string) request {
+	return patch("MiniProgram", "shop", "spec: {verification: {"+fields+"}}")
+}
+
 func block(fields string) request {
 	return patch("HostApp", "wallet", "spec: {blocks: [{"+fields+"}]}")
 }
@@ -48,6 +52,13 @@ var fields = map[string]field{
 	"a program keeps its app ID":                 {who: adam, do: patch("MiniProgram", "shop", "spec: {appID: com.example.other}"), want: []string{"spec: spec.appID may not change: host apps ask by it; create another MiniProgram instead"}},
 	"a program keeps its kind":                   {who: adam, do: patch("MiniProgram", "shop", "spec: {kind: WebApp}"), want: []string{"spec: spec.kind may not change; create another MiniProgram instead"}},
 	"a program's kind comes back by its default": {who: adam, do: patch("MiniProgram", "shop", "spec: {kind: null}")},
+
+	"a program trusts a key":                   {who: adam, do: verification(`keys: [{name: release, publicKey: "-----BEGIN PUBLIC KEY-----\n"}]`)},
+	"a program trusts identities":              {who: adam, do: verification(`identities: [{issuer: "https://token.example.com", subject: dana@example.com}, {issuer: "https://token.example.com", subjectRegExp: ".*@example[.]com"}]`)},
+	"a program trusts nobody":                  {who: adam, do: verification(`keys: [], identities: []`), want: []string{"spec.verification: spec.verification needs a key or an identity: remove it where no signature is asked for"}},
+	"a program trusts a private key":           {who: adam, do: verification(`keys: [{name: release, publicKey: "-----BEGIN PRIVATE KEY-----\n"}]`), want: []string{"spec.verification.keys[0].publicKey: publicKey must be a public key in PEM: it begins with -----BEGIN PUBLIC KEY-----"}},
+	"a program trusts an issuer alone":         {who: adam, do: verification(`identities: [{issuer: "https://token.example.com"}]`), want: []string{"spec.verification.identities[0]: an identity of spec.verification needs exactly one of subject and subjectRegExp"}},
+	"a program trusts an identity in two ways": {who: adam, do: verification(`identities: [{issuer: "https://token.example.com", subject: a, subjectRegExp: b}]`), want: []string{"spec.verification.identities[0]: an identity of spec.verification needs exactly one of subject and subjectRegExp"}},
 
 	"a version is requested and withdrawn":         {who: dora, do: version1("review: Requested, availability: Withdrawn")},
 	"a version keeps its program":                  {who: dora, do: version1("miniProgramRef: {name: other}"), want: versionKeeps("miniProgramRef")},

@@ -18,6 +18,7 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/internal/policy"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/registry"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/source"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/source/cosign"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
@@ -37,10 +38,12 @@ type artifactStore interface {
 // judged by the policies, asks for reviews, and tells what is missing.
 type MiniProgramVersionReconciler struct {
 	Shared
-	HTTP     *source.HTTP
-	OCI      *source.OCI
-	Registry artifactStore
-	Limits   bundle.Limits
+	HTTP *source.HTTP
+	OCI  *source.OCI
+	// Signatures of sources. Nil: those of identities cannot be checked.
+	Signatures *cosign.Verifier
+	Registry   artifactStore
+	Limits     bundle.Limits
 	// TempDir for bundles while they are checked.
 	TempDir string
 	// Packer is written into the artifact's config.
@@ -77,6 +80,7 @@ func (r *MiniProgramVersionReconciler) Reconcile(ctx context.Context, req ctrl.R
 	// The artifact comes before policies and reviews: they speak of its digest.
 	err := task.Run(ctx, s, []task.Task[versionScope]{
 		{Name: "find program", Run: r.findProgram},
+		{Name: "resolve source", Run: r.resolveSource},
 		{Name: "package", Run: r.packageBundle},
 		{Name: "check policies", Run: r.checkPolicies},
 		{Name: "judge reviews", Run: r.judge},

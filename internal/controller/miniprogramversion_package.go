@@ -8,13 +8,11 @@ import (
 	"io"
 	"os"
 	"slices"
-	"time"
 
 	"crypto/sha256"
 	"encoding/hex"
 
 	"github.com/Masterminds/semver/v3"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -50,7 +48,10 @@ func (r *MiniProgramVersionReconciler) packageBundle(ctx context.Context, s *ver
 	if s.version.Status.Artifact != nil || withdrawn(s.version) {
 		return nil
 	}
-	fetched, err := r.fetch(ctx, s.version)
+	fetched, err := r.fetch(ctx, s)
+	if bad, ok := errors.AsType[*bundle.CheckError](err); ok {
+		return s.refuse(bad)
+	}
 	if err != nil {
 		return r.explainSource(s, err)
 	}
@@ -62,94 +63,6 @@ func (r *MiniProgramVersionReconciler) packageBundle(ctx context.Context, s *ver
 	return r.publish(ctx, s, fetched, b)
 }
 
-func (r *MiniProgramVersionReconciler) fetch(ctx context.Context, v *v1alpha1.MiniProgramVersion) (*source.Fetched, error) {
-	switch src := v.Spec.Source; {
-	case src.HTTP != nil:
-		cred, err := r.credentials(ctx, v.Namespace, src.HTTP.SecretRef, "spec.source.http.secretRef")
-		if err != nil {
-			return nil, err
-		}
-		return r.HTTP.Fetch(ctx, src.HTTP.URL, src.HTTP.SHA256, cred)
-	case src.OCI != nil:
-		cred, err := r.credentials(ctx, v.Namespace, src.OCI.SecretRef, "spec.source.oci.secretRef")
-		if err != nil {
-			return nil, err
-		}
-		return r.OCI.Fetch(ctx, src.OCI.Ref, cred)
-	default:
-		return r.fetchConfigMap(ctx, v)
-	}
-}
-
-func (r *MiniProgramVersionReconciler) fetchConfigMap(ctx context.Context, v *v1alpha1.MiniProgramVersion) (*source.Fetched, error) {
-	ref := v.Spec.Source.ConfigMap
-	var cm corev1.ConfigMap
-	if err := r.readGroupObject(ctx, v.Namespace, ref.Name, "ConfigMap", "spec.source.configMap", &cm); err != nil {
-		return nil, err
-	}
-	data, ok := cm.BinaryData[ref.Key]
-	if !ok {
-		text, found := cm.Data[ref.Key]
-		if !found {
-			return nil, task.Wait("SourceUnavailable", 0, "ConfigMap %s/%s has no key %q, which spec.source.configMap.key names: add it under binaryData", v.Namespace, ref.Name, ref.Key)
-		}
-		data = []byte(text)
-	}
-	return source.Bytes(data, ref.SHA256, fmt.Sprintf("ConfigMap %s/%s, key %s", v.Namespace, ref.Name, ref.Key))
-}
-
-func (r *MiniProgramVersionReconciler) credentials(ctx context.Context, namespace string, ref *v1alpha1.SecretReference, field string) (*source.Credentials, error) {
-	if ref == nil {
-		return nil, nil
-	}
-	var secret corev1.Secret
-	if err := r.readGroupObject(ctx, namespace, ref.Name, "Secret", field, &secret); err != nil {
-		return nil, err
-	}
-	if secret.Labels[v1alpha1.SourceLabel] != "true" {
-		return nil, task.Wait("SourceForbidden", 0, "Secret %s/%s, which %s names, lacks the label %s=true: the manager reads no other Secrets", namespace, ref.Name, field, v1alpha1.SourceLabel)
-	}
-	cred, err := source.ReadSecret(secret.Data)
-	if err != nil {
-		return nil, task.Wait("SourceForbidden", 0, "Secret %s/%s, which %s names, cannot be used: %s", namespace, ref.Name, field, err)
-	}
-	return cred, nil
-}
-
-// readGroupObject reads one object of a developer group, past the cache.
-func (r *MiniProgramVersionReconciler) readGroupObject(ctx context.Context, namespace, name, kind, field string, into client.Object) error {
-	err := r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, into)
-	switch {
-	case apierrors.IsNotFound(err):
-		return task.Wait("SourceUnavailable", 0, "%s names %s %s, which does not exist in namespace %s: create it", field, kind, name, namespace)
-	case apierrors.IsForbidden(err):
-		return task.Wait("SourceForbidden", 0, "the manager may not read %s %s in namespace %s: give it the right with `kubectl create rolebinding miniprogram-source-reader -n %s --clusterrole=miniprogram-source-reader --serviceaccount=%s:miniprogram-manager`",
-			kind, name, namespace, namespace, r.Namespace)
-	}
-	return err
-}
-
-// explainSource sorts the errors of fetching into what waits and what stalls.
-// What is waited for here cannot be watched, so every wait has an end.
-func (r *MiniProgramVersionReconciler) explainSource(s *versionScope, err error) error {
-	backoff := retryAfter(s.version.Status.Conditions, s.version.CreationTimestamp, s.now)
-	if wait, ok := errors.AsType[*task.WaitError](err); ok {
-		return waitAtLeast(wait.Reason, backoff, wait.After, wait.Message)
-	}
-	if permanent, ok := errors.AsType[*source.PermanentError](err); ok {
-		return task.Stall(permanent.Reason, permanent)
-	}
-	var asked time.Duration
-	if retry, ok := errors.AsType[*source.RetryError](err); ok && backoff > time.Minute {
-		// A fault that was just made is often mended at once; an old one is asked for seldom.
-		asked = retry.After
-	}
-	if temporary, ok := errors.AsType[*source.TemporaryError](err); ok {
-		return waitAtLeast(temporary.Reason, backoff, asked, temporary.Message)
-	}
-	return err
-}
-
 func (r *MiniProgramVersionReconciler) check(s *versionScope, fetched *source.Fetched) (*bundle.Bundle, error) {
 	spec := s.version.Spec
 	want := bundle.Expect{
@@ -159,17 +72,26 @@ func (r *MiniProgramVersionReconciler) check(s *versionScope, fetched *source.Fe
 	for _, p := range s.program.Spec.Permissions {
 		want.Declared.Permissions = append(want.Declared.Permissions, p.Name)
 	}
-	b, err := bundle.Read(fetched, fetched.Size, want, r.Limits)
+	limits := r.Limits
+	if fetched.MadeOf != "" {
+		limits.ArchiveBytes = fetched.Size // the layer was measured, and what it expands to
+	}
+	b, err := bundle.Read(fetched, fetched.Size, want, limits)
 	if bad, ok := errors.AsType[*bundle.CheckError](err); ok {
-		s.checked = bad
-		s.version.Status.Findings = findingsStatus(bad.Findings)
-		return nil, task.Stall(bad.Findings[0].Rule, fmt.Errorf("the bundle was not accepted: %w; publish a corrected bundle as a new MiniProgramVersion", bad))
+		return nil, s.refuse(bad)
 	}
 	if err != nil {
 		return nil, err
 	}
 	s.version.Status.Findings = findingsStatus(b.Findings)
 	return b, nil
+}
+
+// refuse tells what is wrong with the bundle: only another one helps.
+func (s *versionScope) refuse(bad *bundle.CheckError) error {
+	s.checked = bad
+	s.version.Status.Findings = findingsStatus(bad.Findings)
+	return task.Stall(bad.Findings[0].Rule, fmt.Errorf("the bundle was not accepted: %w; publish a corrected bundle as a new MiniProgramVersion", bad))
 }
 
 // publish pushes the artifact and records it.
@@ -200,6 +122,12 @@ func (r *MiniProgramVersionReconciler) publish(ctx context.Context, s *versionSc
 		SizeBytes: published.Size, PushTime: &at,
 		Archive: &v1alpha1.Blob{Digest: published.Archive.Digest.String(), SizeBytes: published.Archive.Size, MediaType: published.Archive.MediaType},
 		Content: &v1alpha1.Blob{Digest: published.Content.Digest.String(), SizeBytes: published.Content.Size, MediaType: published.Content.MediaType},
+	}
+	if fetched.VerifiedBy != "" {
+		if s.version.Status.Source == nil {
+			s.version.Status.Source = &v1alpha1.SourceStatus{}
+		}
+		s.version.Status.Source.VerifiedBy = clip(fetched.VerifiedBy, maxSummary)
 	}
 	s.version.Status.Declaration = &declaration
 	s.version.Status.HostApps = slices.Clone(s.program.Spec.HostApps)

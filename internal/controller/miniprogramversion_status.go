@@ -120,6 +120,9 @@ func versionSummary(s *versionScope, failed string) string {
 
 func verifiedMessage(st *v1alpha1.MiniProgramVersionStatus) string {
 	m := fmt.Sprintf("%s bundle with %d files", st.Bundle.Format, st.Bundle.Files)
+	if st.Source != nil && st.Source.VerifiedBy != "" {
+		m += ", signed by " + st.Source.VerifiedBy
+	}
 	if st.Findings != nil && st.Findings.Warnings > 0 {
 		m += fmt.Sprintf(", %d warnings: see status.findings", st.Findings.Warnings)
 	}

@@ -86,7 +86,7 @@ func TestPublishedArtifactsCanBeSources(t *testing.T) {
 	r := startRegistry(t)
 	p := publish(t, clientOf(r.host), artifact(t))
 	guard := source.Guard{AllowInsecure: true, AllowedNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
-	f, err := source.NewOCI(source.NewTransport(guard), source.Limits{}, "test/1").Fetch(t.Context(), p.Repository+":1.2.0_build.7", nil)
+	f, err := source.NewOCI(source.NewTransport(guard), source.Limits{}, "test/1").Fetch(t.Context(), p.Repository+":1.2.0_build.7", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestPublishedArtifactsCanBeSources(t *testing.T) {
 		t.Errorf("fetched %+v", f)
 	}
 
-	_, err = source.NewOCI(source.NewTransport(guard), source.Limits{}, "test/1", clientOf(r.host).Place()).Fetch(t.Context(), p.Repository+":1.2.0_build.7", nil)
+	_, err = source.NewOCI(source.NewTransport(guard), source.Limits{}, "test/1", clientOf(r.host).Place()).Fetch(t.Context(), p.Repository+":1.2.0_build.7", nil, nil)
 	var permanent *source.PermanentError
 	if !errors.As(err, &permanent) || permanent.Reason != source.SourceForbidden {
 		t.Errorf("the place where the manager publishes was read: %v", err)

@@ -25,6 +25,10 @@ const (
 	SourceTooLarge = "SourceTooLarge"
 	// SourceDigest: the bytes are not those that the spec names.
 	SourceDigest = "SourceDigest"
+	// SignatureMissing: a signature is asked for, and the source carries none.
+	SignatureMissing = "SignatureMissing"
+	// SignatureInvalid: no signature of the source is by somebody who is trusted.
+	SignatureInvalid = "SignatureInvalid"
 	// SourceInvalid: the spec or the OCI artifact that it names cannot be read as
 	// a source.
 	SourceInvalid = "SourceInvalid"

@@ -20,6 +20,8 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/miniprogram-dev/miniprogram-operator/internal/source/cosign"
 )
 
 const (
@@ -56,7 +58,7 @@ func (o *OCI) Resolve(ctx context.Context, ref string, cred *Credentials) (strin
 		return "", err
 	}
 	defer s.w.stop()
-	m, err := s.manifest()
+	m, err := s.rawManifest()
 	if err != nil {
 		return "", err
 	}
@@ -66,28 +68,41 @@ func (o *OCI) Resolve(ctx context.Context, ref string, cred *Credentials) (strin
 // Pin returns ref with the digest that Resolve found for it, so that fetching it
 // reads those bytes whatever its tag names by then.
 func Pin(ref, digest string) string {
-	if strings.Contains(ref, "@") {
+	if IsPinned(ref) || digest == "" {
 		return ref
 	}
 	return ref + "@" + digest
 }
 
+// IsPinned tells whether ref names a digest, so that there is nothing to resolve.
+func IsPinned(ref string) bool { return strings.Contains(ref, "@") }
+
 // Fetch reads the bundle that ref names: "registry/repository:tag", "…@digest", or
 // both, where the digest alone counts. A tag is resolved once, and everything
 // after that is read by digest. The bundle is the one layer that is a zip archive
-// by its media type or its title. cred may be nil; the credentials of the Secret
+// by its media type or its title, or where there is none, the one that is a tar;
+// an archive is then made of it. cred may be nil; the credentials of the Secret
 // go to the hosts that it names and to no other, also when a registry sends its
-// clients elsewhere for a token.
+// clients elsewhere for a token. Unless trusted is nil, somebody whom it trusts
+// must have signed the digest: that is verified before anything is read of what the
+// digest names.
 //
 // It fails with a *PermanentError where only another spec can help, with a
 // *TemporaryError, possibly inside a *RetryError, where the same spec can succeed
-// later, and with the context's error when that has ended.
-func (o *OCI) Fetch(ctx context.Context, ref string, cred *Credentials) (*Fetched, error) {
+// later, with a *bundle.CheckError where a tar layer is not acceptable, and with the
+// context's error when that has ended.
+func (o *OCI) Fetch(ctx context.Context, ref string, cred *Credentials, trusted *cosign.Checker) (*Fetched, error) {
 	s, err := o.open(ctx, ref, cred)
 	if err != nil {
 		return nil, err
 	}
 	defer s.w.stop()
+	var by string
+	if trusted != nil {
+		if by, err = s.verifySigned(trusted); err != nil {
+			return nil, err
+		}
+	}
 	m, err := s.manifest()
 	if err != nil {
 		return nil, err
@@ -100,9 +115,27 @@ func (o *OCI) Fetch(ctx context.Context, ref string, cred *Credentials) (*Fetche
 	if err != nil {
 		return nil, err
 	}
-	f.Origin = fmt.Sprintf("oci://%s/%s@%s", s.repo.Reference.Registry, s.repo.Reference.Repository, m.digest)
-	f.Resolved = m.digest.String()
+	origin := fmt.Sprintf("oci://%s/%s@%s", s.repo.Reference.Registry, s.repo.Reference.Repository, m.digest)
+	if p := packingOf(layer); p != packedZip {
+		if f, err = s.convert(f, p); err != nil {
+			return nil, err
+		}
+		f.MadeOf = string(p)
+		origin += fromTar(p, layer)
+	}
+	f.Origin, f.Resolved, f.VerifiedBy = origin, m.digest.String(), by
 	return f, nil
+}
+
+// convert makes an archive of a tar layer. That takes time, but nothing is waited
+// for: only the limit on the whole fetch applies.
+func (s *ociFetch) convert(layer *Fetched, p packing) (*Fetched, error) {
+	s.w.idle.Stop()
+	f, err := zipOfTar(s.w.ctx, layer, p, s.w.limits)
+	if err != nil && s.w.ctx.Err() != nil {
+		return nil, s.w.explain(s.what, err)
+	}
+	return f, err
 }
 
 // ociFetch is one fetch from a registry.
@@ -137,6 +170,8 @@ func (o *OCI) open(ctx context.Context, text string, cred *Credentials) (*ociFet
 		Reference:        ref,
 		PlainHTTP:        scheme == "http",
 		MaxMetadataBytes: maxManifestBytes,
+		// Of referrers that anybody may have pushed, so many pages are enough.
+		ReferrerListMaxPages: maxReferrerPages,
 		Client: &auth.Client{
 			Client: &http.Client{Transport: s, CheckRedirect: checkRedirect},
 			Header: http.Header{"User-Agent": {o.userAgent}},
@@ -212,10 +247,13 @@ func (s *ociFetch) explain(err error) error {
 // fetchedManifest is a manifest with the digest of its own bytes.
 type fetchedManifest struct {
 	ocispec.Manifest
-	digest digest.Digest
+	digest    digest.Digest
+	mediaType string
+	raw       []byte
 }
 
-func (s *ociFetch) manifest() (*fetchedManifest, error) {
+// rawManifest reads the manifest and makes nothing of it but its digest.
+func (s *ociFetch) rawManifest() (*fetchedManifest, error) {
 	named := s.repo.Reference.Reference
 	desc, body, err := s.repo.Manifests().FetchReference(s.w.ctx, named)
 	if err != nil {
@@ -229,16 +267,24 @@ func (s *ociFetch) manifest() (*fetchedManifest, error) {
 	if len(raw) > maxManifestBytes {
 		return nil, later(SourceTooLarge, "the manifest of %s is larger than %d bytes, the most that is accepted: name another artifact", s.what, maxManifestBytes)
 	}
-	m := &fetchedManifest{digest: digest.FromBytes(raw)}
+	m := &fetchedManifest{digest: digest.FromBytes(raw), mediaType: desc.MediaType, raw: raw}
 	if strings.HasPrefix(named, sha256Prefix) && named != m.digest.String() {
 		return nil, later(SourceDigest, "the registry's answer for %s has digest %s: it hands out other bytes than were asked for", s.what, m.digest)
 	}
-	switch desc.MediaType {
+	return m, nil
+}
+
+func (s *ociFetch) manifest() (*fetchedManifest, error) {
+	m, err := s.rawManifest()
+	if err != nil {
+		return nil, err
+	}
+	switch m.mediaType {
 	case ocispec.MediaTypeImageManifest, "application/vnd.docker.distribution.manifest.v2+json":
 	default:
-		return nil, s.unusable(m, "it is a "+desc.MediaType+", and a bundle is in an OCI image manifest: name one by its digest")
+		return nil, s.unusable(m, "it is a "+m.mediaType+", and a bundle is in an OCI image manifest: name one by its digest")
 	}
-	if err := json.Unmarshal(raw, &m.Manifest); err != nil {
+	if err := json.Unmarshal(m.raw, &m.Manifest); err != nil {
 		return nil, s.unusable(m, "its manifest cannot be read: "+err.Error())
 	}
 	return m, nil
@@ -252,35 +298,36 @@ func (s *ociFetch) unusable(m *fetchedManifest, why string) error {
 
 // bundleLayer picks the layer that is the bundle.
 func (s *ociFetch) bundleLayer(m *fetchedManifest) (ocispec.Descriptor, error) {
-	var found []ocispec.Descriptor
+	var zips, tars []ocispec.Descriptor
 	var types []string
 	for _, layer := range m.Layers {
 		types = append(types, layer.MediaType)
-		if isZip(layer) {
-			found = append(found, layer)
+		switch packingOf(layer) {
+		case packedZip:
+			zips = append(zips, layer)
+		case packedTar, packedGzip, packedZstd:
+			tars = append(tars, layer)
 		}
+	}
+	found := zips // an artifact of ours has both, and they hold the same
+	if len(zips) == 0 {
+		found = tars
 	}
 	if len(found) != 1 {
 		return ocispec.Descriptor{}, s.unusable(m, fmt.Sprintf(
-			"it has %d zip layers among its layers [%s], and must have exactly one: push the zip archive with media type application/zip (tar layers are not supported)",
-			len(found), strings.Join(types, ", ")))
+			"it has %d zip and %d tar layers among its layers [%s], and must have exactly one zip, or no zip and exactly one tar: push the archive with media type application/zip, or application/vnd.oci.image.layer.v1.tar+gzip",
+			len(zips), len(tars), strings.Join(types, ", ")))
 	}
 	layer := found[0]
 	switch {
 	case len(layer.URLs) > 0:
-		return ocispec.Descriptor{}, s.unusable(m, "its zip layer has urls, and layers are read from their own registry only: push the layer itself")
+		return ocispec.Descriptor{}, s.unusable(m, "its bundle layer has urls, and layers are read from their own registry only: push the layer itself")
 	case layer.Digest.Validate() != nil || layer.Digest.Algorithm() != digest.SHA256:
-		return ocispec.Descriptor{}, s.unusable(m, fmt.Sprintf("its zip layer has the digest %q, and only sha256 is supported", layer.Digest))
+		return ocispec.Descriptor{}, s.unusable(m, fmt.Sprintf("its bundle layer has the digest %q, and only sha256 is supported", layer.Digest))
 	case layer.Size < 0 || layer.Size > s.w.limits.MaxBytes:
 		return ocispec.Descriptor{}, s.w.explain(s.what, errTooLarge)
 	}
 	return layer, nil
-}
-
-func isZip(layer ocispec.Descriptor) bool {
-	title := strings.ToLower(layer.Annotations[ocispec.AnnotationTitle])
-	return layer.MediaType == "application/zip" || strings.HasSuffix(layer.MediaType, "+zip") ||
-		strings.HasSuffix(title, ".zip") || strings.HasSuffix(title, ".ma")
 }
 
 func (s *ociFetch) blob(layer ocispec.Descriptor) (*Fetched, error) {

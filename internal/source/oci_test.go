@@ -119,7 +119,7 @@ func TestOCIReadsTheOneZipLayer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f, err := o.Fetch(t.Context(), pinned, nil)
+			f, err := o.Fetch(t.Context(), pinned, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -143,6 +143,8 @@ func TestPinKeepsADigestThatIsThere(t *testing.T) {
 
 func TestOCIArtifactsThatCannotBeUsed(t *testing.T) {
 	tarLayer := ocispec.Descriptor{MediaType: "application/vnd.oci.image.layer.v1.tar+gzip", Digest: digest.FromString("tar"), Size: 3}
+	notes := ocispec.Descriptor{MediaType: "text/plain", Digest: digest.FromString("notes"), Size: 5}
+	const mustHave = "and must have exactly one zip, or no zip and exactly one tar: push the archive with media type application/zip, or application/vnd.oci.image.layer.v1.tar+gzip"
 	foreign := zipLayer()
 	foreign.URLs = []string{"https://elsewhere.example.com/x"}
 	sha512 := zipLayer()
@@ -152,10 +154,11 @@ func TestOCIArtifactsThatCannotBeUsed(t *testing.T) {
 		mediaType string
 		why       string
 	}{
-		"two zip layers":  {manifest: manifestOf(zipLayer(), zipLayer()), why: "it has 2 zip layers among its layers [application/zip, application/zip], and must have exactly one: push the zip archive with media type application/zip (tar layers are not supported)"},
-		"a tar layer":     {manifest: manifestOf(tarLayer), why: "it has 0 zip layers among its layers [application/vnd.oci.image.layer.v1.tar+gzip], and must have exactly one: push the zip archive with media type application/zip (tar layers are not supported)"},
-		"a foreign layer": {manifest: manifestOf(foreign), why: "its zip layer has urls, and layers are read from their own registry only: push the layer itself"},
-		"another digest":  {manifest: manifestOf(sha512), why: fmt.Sprintf("its zip layer has the digest %q, and only sha256 is supported", sha512.Digest)},
+		"two zip layers":  {manifest: manifestOf(zipLayer(), zipLayer()), why: "it has 2 zip and 0 tar layers among its layers [application/zip, application/zip], " + mustHave},
+		"two tar layers":  {manifest: manifestOf(tarLayer, tarLayer), why: "it has 0 zip and 2 tar layers among its layers [application/vnd.oci.image.layer.v1.tar+gzip, application/vnd.oci.image.layer.v1.tar+gzip], " + mustHave},
+		"no bundle":       {manifest: manifestOf(notes), why: "it has 0 zip and 0 tar layers among its layers [text/plain], " + mustHave},
+		"a foreign layer": {manifest: manifestOf(foreign), why: "its bundle layer has urls, and layers are read from their own registry only: push the layer itself"},
+		"another digest":  {manifest: manifestOf(sha512), why: fmt.Sprintf("its bundle layer has the digest %q, and only sha256 is supported", sha512.Digest)},
 		"an index":        {manifest: manifestOf(), mediaType: ocispec.MediaTypeImageIndex, why: "it is a application/vnd.oci.image.index.v1+json, and a bundle is in an OCI image manifest: name one by its digest"},
 		"no JSON object":  {manifest: "text", why: "its manifest cannot be read: json: cannot unmarshal string into Go value of type v1.Manifest"},
 	} {
@@ -165,7 +168,7 @@ func TestOCIArtifactsThatCannotBeUsed(t *testing.T) {
 				s.mediaType = tt.mediaType
 			}
 			ref := s.start(t) + "/team/app:1.0"
-			_, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, nil)
+			_, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, nil, nil)
 			want := seen{Permanent: true, Reason: SourceInvalid, Message: ref + " (" + s.digest() + ") cannot be used as a bundle: " + tt.why}
 			if diff := cmp.Diff(want, look(t, err)); diff != "" {
 				t.Error(diff)
@@ -196,7 +199,7 @@ func TestOCIReferencesThatNoTryCouldFetch(t *testing.T) {
 	}
 	for ref, want := range tests {
 		t.Run(ref, func(t *testing.T) {
-			_, err := o.Fetch(t.Context(), ref, nil)
+			_, err := o.Fetch(t.Context(), ref, nil, nil)
 			if diff := cmp.Diff(want, look(t, err)); diff != "" {
 				t.Error(diff)
 			}
@@ -277,6 +280,17 @@ func TestRegistriesThatDoNotHandOutTheBundle(t *testing.T) {
 			change: func(s *shelf) { *s = *newShelfOfSize(1 << 20) },
 			want:   seen{Reason: SourceUnavailable, Message: "fetching REF was given up: it did not end within 100ms; it is tried again"},
 		},
+		"a layer that ends too soon": {
+			before: onBlob(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Length", fmt.Sprint(len(bundleText)))
+				fmt.Fprint(w, "half")
+			}),
+			want: seen{Reason: SourceUnavailable, Message: "fetching REF failed: unexpected EOF; it is tried again"},
+		},
+		"a layer that fails": {
+			before: onBlob(status(http.StatusBadGateway, "")),
+			want:   seen{Reason: SourceUnavailable, Message: "REF answers 502 Bad Gateway; it is tried again"},
+		},
 		"a layer that is too large": {
 			limits: Limits{MaxBytes: int64(len(bundleText)) - 1},
 			want:   seen{Reason: SourceTooLarge, After: repairDelay, Message: "the bundle at REF is larger than 20 bytes, the most that is accepted: make it smaller"},
@@ -324,7 +338,7 @@ func TestRegistriesThatDoNotHandOutTheBundle(t *testing.T) {
 			if tt.cred != nil {
 				cred = tt.cred(host)
 			}
-			_, err := newOCI(t, tt.limits).Fetch(t.Context(), ref, cred)
+			_, err := newOCI(t, tt.limits).Fetch(t.Context(), ref, cred, nil)
 			got := look(t, err)
 			got.Message = strings.ReplaceAll(strings.ReplaceAll(got.Message, ref, "REF"), host, "HOST")
 			if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -377,7 +391,7 @@ func TestTokenServicesGetOnlyWhatTheSecretNamesThemFor(t *testing.T) {
 				cred.Logins[tokenHost] = Login{Username: "unused", Password: "unused"}
 			}
 			ref := host + "/team/app:1.0"
-			f, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, cred)
+			f, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, cred, nil)
 			if named {
 				if err != nil {
 					t.Fatal(err)
@@ -400,6 +414,53 @@ func TestTokenServicesGetOnlyWhatTheSecretNamesThemFor(t *testing.T) {
 	}
 }
 
+// The registry chooses where its token service is, as it chooses redirects.
+func TestTokenServicesAtPrivateAddressesAreNotAsked(t *testing.T) {
+	const private = "REF was not fetched: it leads to the address %s, which is not public: use a public host, or ask for the address to be added to the manager's allow-list"
+	for name, tt := range map[string]struct {
+		realm string
+		want  seen // REF and HOST stand for the registry's
+	}{
+		"a private address": {"http://10.0.0.1/token", seen{Reason: SourceForbidden, After: repairDelay, Message: fmt.Sprintf(private, "10.0.0.1")}},
+		"the cloud's own":   {"http://169.254.169.254/latest/meta-data", seen{Reason: SourceForbidden, After: repairDelay, Message: fmt.Sprintf(private, "169.254.169.254")}},
+		"a file": {"file:///etc/passwd", seen{Reason: SourceUnavailable,
+			Message: `fetching REF failed: GET "http://HOST/v2/team/app/manifests/1.0": bearer realm "file:///etc/passwd" uses unsupported scheme "file"; it is tried again`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShelf(t, manifestOf(zipLayer()))
+			s.before = func(w http.ResponseWriter, _ *http.Request) bool {
+				w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm=%q,service="x"`, tt.realm))
+				w.WriteHeader(http.StatusUnauthorized)
+				return true
+			}
+			host := s.start(t)
+			ref := host + "/team/app:1.0"
+			_, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, nil, nil)
+			got := look(t, err)
+			got.Message = strings.ReplaceAll(strings.ReplaceAll(got.Message, ref, "REF"), host, "HOST")
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestATokenServiceThatFailsIsAskedAgain(t *testing.T) {
+	tokens := serve(t, status(http.StatusServiceUnavailable, "9"))
+	s := newShelf(t, manifestOf(zipLayer()))
+	s.before = func(w http.ResponseWriter, _ *http.Request) bool {
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s/token",service="x"`, tokens))
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
+	}
+	ref := s.start(t) + "/team/app:1.0"
+	_, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, nil, nil)
+	want := seen{Reason: SourceUnavailable, After: 9 * time.Second, Message: ref + " answers 503 Service Unavailable and asks to wait; it is tried again after 9s"}
+	if diff := cmp.Diff(want, look(t, err)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestLayersAreNotReadFromPrivateAddresses(t *testing.T) {
 	s := newShelf(t, manifestOf(zipLayer()))
 	s.before = func(w http.ResponseWriter, r *http.Request) bool {
@@ -410,7 +471,7 @@ func TestLayersAreNotReadFromPrivateAddresses(t *testing.T) {
 		return false
 	}
 	ref := s.start(t) + "/team/app:1.0"
-	_, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, nil)
+	_, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, nil, nil)
 	want := seen{Reason: SourceForbidden, After: repairDelay, Message: ref + " was not fetched: it leads to the address 10.0.0.1, which is not public: " +
 		"use a public host, or ask for the address to be added to the manager's allow-list"}
 	if diff := cmp.Diff(want, look(t, err)); diff != "" {

@@ -10,10 +10,14 @@
 // Errors are for the person who wrote the spec. Their text names the address
 // without user, password and query, for any of these may be a secret.
 //
-// An OCI source must hold its bundle as a zip layer. Tar layers are refused
-// with a message that says so: the archive is published byte for byte, and a
-// tar that is zipped here would have another digest after every change of the
-// compressor.
+// An OCI source holds its bundle as a zip layer, or as a layer that is a tar,
+// plain or compressed by gzip or zstd. What is published is always a zip. One that
+// came is published byte for byte; of a tar, a zip is made here: sorted, stored
+// without compression, with fixed times and owners. So it depends on the files
+// alone, on no compressor and no release of Go, and the same layer makes the same
+// artifact for ever. Nobody reads the tar after that: whatever another reader
+// would find in it, reviewed and served is what this one found. The zip may be as
+// large as an expanded bundle may be; [Fetched] says what it was made of.
 package source
 
 import (
@@ -28,6 +32,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
 )
 
 // What Limits means where its fields are zero.
@@ -35,6 +41,14 @@ const (
 	DefaultMaxBytes    = 32 << 20
 	DefaultTimeout     = 5 * time.Minute
 	DefaultIdleTimeout = 30 * time.Second
+)
+
+// What Limits means for tar layers where its fields are zero: what bundle.Read
+// takes of a zip.
+var (
+	DefaultMaxExpandedBytes = bundle.DefaultLimits().ExpandedBytes
+	DefaultMaxEntries       = bundle.DefaultLimits().Entries
+	DefaultMaxRatio         = bundle.DefaultLimits().Ratio
 )
 
 // Limits bound one fetch. The zero value means the defaults.
@@ -51,16 +65,26 @@ type Limits struct {
 	// IdleTimeout is how long a fetch may go on without receiving anything.
 	// Zero: DefaultIdleTimeout.
 	IdleTimeout time.Duration
+	// MaxExpandedBytes is what a tar layer may expand to, its headers included, in
+	// bytes. Zero: DefaultMaxExpandedBytes.
+	MaxExpandedBytes int64
+	// MaxEntries is how many files and folders a tar layer may hold. Zero:
+	// DefaultMaxEntries.
+	MaxEntries int
+	// MaxRatio is how many times its own size a tar layer may expand to, where
+	// that is more than 1 MiB. Zero: DefaultMaxRatio.
+	MaxRatio int64
 }
 
 func (l Limits) withDefaults() Limits {
 	l.MaxBytes = cmp.Or(l.MaxBytes, DefaultMaxBytes)
 	l.Timeout = cmp.Or(l.Timeout, DefaultTimeout)
 	l.IdleTimeout = cmp.Or(l.IdleTimeout, DefaultIdleTimeout)
-	return l
+	return l.withTarDefaults()
 }
 
-// Fetched is a bundle's archive as it came, with its digest computed here.
+// Fetched is a bundle's archive, as it came or made of a tar, with its digest
+// computed here.
 // The caller owns it and must close it.
 type Fetched struct {
 	io.ReaderAt
@@ -74,6 +98,12 @@ type Fetched struct {
 	// Resolved is the digest of the manifest that an OCI reference named when it
 	// was resolved. Empty for other sources.
 	Resolved string
+	// MadeOf is how the layer was packed that the archive was made of, such as
+	// tar+gzip. Empty: the archive is as it came.
+	MadeOf string
+	// VerifiedBy says whose signature the source carries, such as "key release".
+	// Empty: none was asked for.
+	VerifiedBy string
 
 	file *os.File
 }
@@ -148,20 +178,15 @@ var errTooLarge = errors.New("larger than the limit")
 // spool streams body into a file of its own and computes its digest on the way.
 // At most max bytes are written; a longer body is errTooLarge.
 func spool(dir string, body io.Reader, limit int64, origin string) (_ *Fetched, err error) {
-	file, err := os.CreateTemp(dir, "bundle-*")
+	file, err := unnamedFile(dir)
 	if err != nil {
-		return nil, fmt.Errorf("making a file for the bundle: %w", err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
 			_ = file.Close() // err says what matters
 		}
 	}()
-	// The name goes at once: the file lives as long as it is open, and a manager
-	// that is killed leaves nothing behind.
-	if err := os.Remove(file.Name()); err != nil {
-		return nil, fmt.Errorf("unlinking the file for the bundle: %w", err)
-	}
 	hash := sha256.New()
 	n, err := io.Copy(io.MultiWriter(file, hash), io.LimitReader(body, limit+1))
 	if err != nil {
@@ -177,6 +202,20 @@ func spool(dir string, body io.Reader, limit int64, origin string) (_ *Fetched, 
 		Origin:   origin,
 		file:     file,
 	}, nil
+}
+
+// unnamedFile makes a temporary file. Its name goes at once: the file lives as
+// long as it is open, and a manager that is killed leaves nothing behind.
+func unnamedFile(dir string) (*os.File, error) {
+	file, err := os.CreateTemp(dir, "bundle-*")
+	if err != nil {
+		return nil, fmt.Errorf("making a file for the bundle: %w", err)
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		_ = file.Close() // err says what matters
+		return nil, fmt.Errorf("unlinking the file for the bundle: %w", err)
+	}
+	return file, nil
 }
 
 // watchdog ends a fetch that takes too long or that stands still. Its context's
