@@ -101,12 +101,14 @@ func (c *manifestCheck) miniAppWidget(widget object) {
 // permissions reads req_permissions and compares them with the declaration.
 func (c *manifestCheck) permissions(m object) {
 	b := c.bundle
+	seen := map[string]bool{}
 	for _, p := range m.objects("req_permissions", optional) {
 		p.text("reason", optional)
 		name := p.title("name", required)
-		if name == "" || slices.Contains(b.Permissions, name) {
+		if name == "" || seen[name] {
 			continue
 		}
+		seen[name] = true
 		b.Permissions = append(b.Permissions, name)
 		if c.want.Declared != nil && !slices.Contains(c.want.Declared.Permissions, name) {
 			c.found.fail(rulePermissionUndeclared, c.path, "%s is %s, which the mini program does not declare; add it to the MiniProgram's spec.permissions with a reason, or remove it here", p.at("name"), quote(name))
