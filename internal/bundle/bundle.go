@@ -185,7 +185,7 @@ func checkFolders(src source, all []entry, found *findings) error {
 	var file fileReader
 	for i := range all {
 		e := &all[i]
-		if !e.isDir() || e.packed == 0 {
+		if !e.isDir() || e.method == methodStored {
 			continue
 		}
 		err := file.reset(src, e)
@@ -196,7 +196,7 @@ func checkFolders(src source, all []entry, found *findings) error {
 			return err
 		}
 		if err != nil {
-			found.fail(ruleZipFileType, e.name, "the name ends in a slash like a folder's, but the entry is a file; %s", adviceZipTool)
+			found.fail(ruleZipFileType, e.name, "what is packed for the folder does not expand to nothing; %s", adviceZipTool)
 		}
 	}
 	return nil

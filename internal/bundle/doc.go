@@ -31,6 +31,8 @@
 //   - zip64 is refused: it is needed for 4 GiB and more only, and readers
 //     disagree about when it applies.
 //   - names outside ASCII carry the UTF-8 flag, or readers decode them as CP437.
+//     They are not of an archive that says it was made on DOS, whose names
+//     Info-ZIP decodes as CP850 with that flag too.
 //
 // # Names
 //

@@ -29,6 +29,8 @@ func checkName(e *entry, found *findings) bool {
 		found.fail(ruleNameEncoding, name, "the name is not valid UTF-8; rename the file, or create the archive with a tool that writes UTF-8 names")
 	case e.flags&flagUTF8 == 0 && !isASCII(name):
 		found.fail(ruleNameEncoding, name, "the name is not marked as UTF-8, so that zip tools read it differently; use a tool that sets the UTF-8 flag (python3 -m zipfile does, zip often does not), or a name of ASCII characters")
+	case !isASCII(name) && isOEM(e.madeBy):
+		found.fail(ruleNameEncoding, name, "the archive says that it was made on DOS, and unzip then reads names beyond ASCII in an old code page although they are UTF-8; create it with zip tools of Linux or macOS (python3 -m zipfile does), or use a name of ASCII characters")
 	default:
 		checkPath(name, path, found)
 	}
@@ -37,6 +39,14 @@ func checkName(e *entry, found *findings) bool {
 			len(path), maxPathBytes, longest, maxPartBytes, depth, maxDepth)
 	}
 	return found.errors == before
+}
+
+// isOEM tells for which systems Info-ZIP takes names to be in the code page of
+// DOS, whatever the UTF-8 flag says.
+func isOEM(madeBy uint16) bool {
+	const fat, hpfs, ntfs = 0, 6, 11
+	system, version := madeBy>>8, madeBy&0xff
+	return system == fat || system == hpfs || system == ntfs && version == 50
 }
 
 // checkPath checks that the name is a plain path below the root, of allowed

@@ -192,6 +192,7 @@ func TestNothingButItsNameSaysWhatAFileIsCalled(t *testing.T) {
 }
 
 func TestFoldersHoldNothing(t *testing.T) {
+	packed := fail("ZipFileType", "a/", "what is packed for the folder does not expand to nothing"+tool)
 	held := fail("ZipFileType", "a/", "the name ends in a slash like a folder's, but the entry is a file"+tool)
 	folder := func(change func(*member)) []byte {
 		m := member{name: "a/"}
@@ -200,12 +201,12 @@ func TestFoldersHoldNothing(t *testing.T) {
 	}
 	checkTable(t, map[string]hostile{
 		"nothing, compressed":        {folder(func(m *member) { m.deflate = true }), nil},
-		"nothing, not even packed":   {folder(func(m *member) { m.method = to(uint16(8)) }), nil},
+		"less than nothing":   {folder(func(m *member) { m.method = to(uint16(8)) }), packed},
 		"a descriptor":               {folder(func(m *member) { m.deflate, m.descriptor = true, 16 }), nil},
 		"content":                    {folder(func(m *member) { m.content = "x" }), held},
-		"content, said to be none":   {folder(func(m *member) { m.deflate, m.packed, m.content = true, deflated("evil", 0), "" }), held},
-		"bytes behind nothing":       {folder(func(m *member) { m.deflate, m.packed = true, []byte(nothing+"evil") }), held},
-		"no deflate at all":          {folder(func(m *member) { m.deflate, m.packed = true, []byte("evil") }), held},
+		"content, said to be none":   {folder(func(m *member) { m.deflate, m.packed, m.content = true, deflated("evil", 0), "" }), packed},
+		"bytes behind nothing":       {folder(func(m *member) { m.deflate, m.packed = true, []byte(nothing+"evil") }), packed},
+		"no deflate at all":          {folder(func(m *member) { m.deflate, m.packed = true, []byte("evil") }), packed},
 		"the checksum of something":  {folder(func(m *member) { m.crc = to(uint32(1)) }), held},
 		"stored, packed but no size": {folder(func(m *member) { m.content, m.size, m.crc = "evil", to(uint32(0)), to(uint32(0)) }), fail("ZipSize", "a/", "the file is stored without compression, but has 4 bytes in the archive and 0 expanded"+tool)},
 	})
@@ -280,6 +281,22 @@ func quotedOverlap(files int) []byte {
 		at += uint32(len(p.header)) + 5
 	}
 	return a.bytes()
+}
+
+func TestNamesBeyondASCIIAreNotOfDOS(t *testing.T) {
+	oem := fail("NameEncoding", "caf\u00e9", "the archive says that it was made on DOS, and unzip then reads names beyond ASCII in an old code page although they are UTF-8; create it with zip tools of Linux or macOS (python3 -m zipfile does), or use a name of ASCII characters")
+	tests := map[string]hostile{}
+	for system := range uint16(20) {
+		for _, version := range []uint16{20, 50, 63} {
+			var want []bundle.Finding
+			if system == 0 || system == 6 || system == 11 && version == 50 {
+				want = oem
+			}
+			tests[fmt.Sprintf("system %d, version %d", system, version)] = hostile{with(member{name: "caf\u00e9", madeBy: system<<8 | version}), want}
+			tests[fmt.Sprintf("system %d, version %d, ASCII", system, version)] = hostile{with(member{name: "cafe", madeBy: system<<8 | version}), nil}
+		}
+	}
+	checkTable(t, tests)
 }
 
 func TestALinkIsALinkWhateverSystemItIsFrom(t *testing.T) {

@@ -19,7 +19,11 @@ var page = member{name: "index.html", content: "<!doctype html><title>Shop</titl
 func with(m member) []byte { return archive{members: []member{page, m}}.bytes() }
 
 func read(data []byte, want bundle.Expect, limits bundle.Limits) (*bundle.Bundle, error) {
-	return bundle.Read(bytes.NewReader(data), int64(len(data)), want, limits)
+	b, err := bundle.Read(bytes.NewReader(data), int64(len(data)), want, limits)
+	if err == nil {
+		remember(data, want, limits)
+	}
+	return b, err
 }
 
 // findingsOf returns what Read found to be wrong with data, or fails the test.

@@ -48,6 +48,7 @@ type entry struct {
 	size    int64  // size expanded
 	at      int64  // local header
 	data    int64  // content; set by checkLocal
+	madeBy  uint16 // version, and in its upper byte the system
 	version uint16 // needed; its upper byte is a system, which no tool sets
 	attrs   uint32
 }
@@ -106,6 +107,7 @@ func readCentral(r io.Reader, e *entry, found *findings) (int64, error) {
 	}
 	*e = entry{
 		name:    string(rest[:nameLen]),
+		madeBy:  le.Uint16(head[4:]),
 		version: le.Uint16(head[6:]),
 		flags:   le.Uint16(head[8:]),
 		method:  le.Uint16(head[10:]),
