@@ -96,6 +96,10 @@ func (fs *findings) warn(rule, file, format string, args ...any) {
 	fs.add(Finding{rule, SeverityWarning, showPath(file), fmt.Sprintf(format, args...)})
 }
 
+// full says that there are many times more errors than are kept: to look for
+// more of the same in a long list would cost time and memory for nothing.
+func (fs *findings) full() bool { return fs.errors >= 10*maxFindings }
+
 // err returns a *CheckError if any error was found so far.
 func (fs *findings) err() error {
 	if fs.errors == 0 {

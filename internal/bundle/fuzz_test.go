@@ -19,7 +19,7 @@ import (
 
 // What Read may allocate for an archive of the fuzzer's size, all together and
 // not at once: buffers, the tree of a manifest of 256 KiB, and findings.
-const mayAllocate = 96 << 20
+const mayAllocate = 64 << 20
 
 // checkPromises fails the test if Read breaks one of its promises on data. It
 // says whether Read accepts it.

@@ -32,7 +32,7 @@ func (c *manifestCheck) miniApp() error {
 	if w, ok := m.child("window", optional); ok {
 		w.window()
 	}
-	for _, icon := range m.objects("icons", required) {
+	for icon := range c.each(m.objects("icons", required)) {
 		c.miniAppIcon(icon)
 	}
 	for _, page := range c.routes(m.texts("pages", required)) {
@@ -45,7 +45,7 @@ func (c *manifestCheck) miniApp() error {
 	if len(b.Pages) > 0 {
 		b.EntryPage = b.Pages[0]
 	}
-	for _, widget := range m.objects("widgets", optional) {
+	for widget := range c.each(m.objects("widgets", optional)) {
 		c.miniAppWidget(widget)
 	}
 	c.permissions(m)
@@ -102,7 +102,7 @@ func (c *manifestCheck) miniAppWidget(widget object) {
 func (c *manifestCheck) permissions(m object) {
 	b := c.bundle
 	seen := map[string]bool{}
-	for _, p := range m.objects("req_permissions", optional) {
+	for p := range c.each(m.objects("req_permissions", optional)) {
 		p.text("reason", optional)
 		name := p.title("name", required)
 		if name == "" || seen[name] {

@@ -201,7 +201,7 @@ func TestFoldersHoldNothing(t *testing.T) {
 	}
 	checkTable(t, map[string]hostile{
 		"nothing, compressed":        {folder(func(m *member) { m.deflate = true }), nil},
-		"less than nothing":   {folder(func(m *member) { m.method = to(uint16(8)) }), packed},
+		"less than nothing":          {folder(func(m *member) { m.method = to(uint16(8)) }), packed},
 		"a descriptor":               {folder(func(m *member) { m.deflate, m.descriptor = true, 16 }), nil},
 		"content":                    {folder(func(m *member) { m.content = "x" }), held},
 		"content, said to be none":   {folder(func(m *member) { m.deflate, m.packed, m.content = true, deflated("evil", 0), "" }), packed},
