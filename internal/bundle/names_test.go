@@ -64,6 +64,8 @@ func TestNamesAreCheckedOneByOne(t *testing.T) {
 		"two slashes behind": {path: "a//", want: traversal("a//", `has the part ""`)},
 		"Windows":            {path: `..\evil.exe`, want: traversal(`..\evil.exe`, "holds a backslash, which some systems take for a separator")},
 		"a drive":            {path: "C:/evil.exe", want: traversal("C:/evil.exe", "begins with a drive")},
+		"a share of Windows": {path: `\\server\share\x`, want: traversal(`\\server\share\x`, "holds a backslash, which some systems take for a separator")},
+		"a share":            {path: "//server/share/x", want: traversal("//server/share/x", "is an absolute path")},
 		"a drive's file":     {path: "c:evil.exe", want: traversal("c:evil.exe", "begins with a drive")},
 
 		"NUL":                       {path: "a.png\x00.js", want: character(`a.png\x00.js`, "U+0000")},

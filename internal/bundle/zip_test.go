@@ -281,6 +281,19 @@ func TestLimitsHoldBeforeAnythingIsExpanded(t *testing.T) {
 	}
 }
 
+func TestTheRatioIsOfAllFilesToTheArchive(t *testing.T) {
+	data := with(member{name: "a", content: strings.Repeat("\x00", 1<<20), deflate: true})
+	expanded := 1<<20 + len(page.content)
+	ratio := (expanded + len(data) - 1) / len(data)
+	if got := findingsOf(t, data, bundle.Expect{}, bundle.Limits{Ratio: int64(ratio)}); got != nil {
+		t.Errorf("findings with ratio %d: %v, want none", ratio, got)
+	}
+	want := fail("LimitRatio", "", fmt.Sprintf("the files are %d times as large as the archive, allowed is %d times; remove files that hold almost nothing but repetitions", ratio, ratio-1))
+	if diff := cmp.Diff(want, findingsOf(t, data, bundle.Expect{}, bundle.Limits{Ratio: int64(ratio - 1)})); diff != "" {
+		t.Errorf("findings with a ratio of one less (-want +got):\n%s", diff)
+	}
+}
+
 func TestTheDefaultLimitsAreThoseOfTheDesign(t *testing.T) {
 	want := bundle.Limits{ArchiveBytes: 33554432, ExpandedBytes: 134217728, Entries: 10000, Ratio: 200, ManifestBytes: 262144}
 	if got := bundle.DefaultLimits(); got != want {
