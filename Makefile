@@ -53,6 +53,18 @@ bench: controlplane registries ## Run the benchmarks, and render what they measu
 	  grep -vE '^(ok|PASS|\?) ?' | tee $(CURDIR)/docs/bench/transcript.txt
 	@go run ./hack/readme
 
+# How long each target of fuzz runs. Minimizing is bounded, for it takes the time
+# that is meant for searching.
+FUZZTIME ?= 1m
+
+.PHONY: fuzz
+fuzz: ## Fuzz with every target of the repository, one after another, FUZZTIME each.
+	@for module in . sdk/go; do (cd $$module && go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | while read -r package; do \
+	  for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "fuzz $$package $$target"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $(ARGS) $$package </dev/null; \
+	  done; done); done
+
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## Run the linters, on api/ with the conventions of Kubernetes APIs.
 	@for module in . sdk/go hack/tools; do echo "lint $$module"; (cd $$module && $(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done

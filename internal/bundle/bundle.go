@@ -136,6 +136,9 @@ func (b *Bundle) read(want Expect, limits Limits, found *findings) error {
 		return nil
 	}
 	b.index(all)
+	if err := checkFolders(b.src, all, found); err != nil || found.errors > 0 {
+		return err
+	}
 	if err := b.digest(found); err != nil || b.damaged(found) {
 		return err
 	}
@@ -173,6 +176,30 @@ func (b *Bundle) index(all []entry) {
 		b.byPath[e.name] = i
 		b.Files[i] = File{Path: e.name, Size: e.size}
 	}
+}
+
+// checkFolders checks that what is packed for a folder expands to nothing. Some
+// writers compress the nothing that a folder holds; any more would be bytes that
+// belong to the archive and not to the content.
+func checkFolders(src source, all []entry, found *findings) error {
+	var file fileReader
+	for i := range all {
+		e := &all[i]
+		if !e.isDir() || e.method == methodStored {
+			continue
+		}
+		err := file.reset(src, e)
+		if err == nil {
+			_, err = io.Copy(io.Discard, &file)
+		}
+		if asIOError(err) != nil {
+			return err
+		}
+		if err != nil {
+			found.fail(ruleZipFileType, e.name, "what is packed for the folder does not expand to nothing; %s", adviceZipTool)
+		}
+	}
+	return nil
 }
 
 // digest expands every file once: checks its content, looks for secrets and

@@ -20,7 +20,7 @@ import (
 )
 
 // tarOf returns digest and size of the canonical tar.
-func tarOf(t *testing.T, b *bundle.Bundle) (string, int64) {
+func tarOf(t testingT, b *bundle.Bundle) (string, int64) {
 	t.Helper()
 	var out bytes.Buffer
 	if err := b.WriteTar(&out); err != nil {

@@ -48,7 +48,7 @@ func (c *manifestCheck) diminaPage(page member, dir, full string) {
 // subpackages checks the pages below sub_<root>/. The compiler writes
 // "subPackages" whatever the source says.
 func (c *manifestCheck) subpackages(app object, root string) {
-	for _, sub := range app.objects("subPackages", optional) {
+	for sub := range c.each(app.objects("subPackages", optional)) {
 		name := strings.TrimSuffix(sub.text("root", required), "/")
 		if name == "" || !c.route(member{sub.at("root"), name}) {
 			continue
@@ -78,8 +78,12 @@ func (c *manifestCheck) diminaEntry(app object) {
 // tabBar checks what the tabs name. The compiler writes icons as
 // /<app ID>/<path>, whatever folder the program is in later.
 func (c *manifestCheck) tabBar(bar object, root string) {
-	for _, tab := range bar.objects("list", optional) {
-		if page := tab.text("pagePath", optional); page != "" && !slices.Contains(c.bundle.Pages, page) {
+	listed := map[string]bool{"": true} // a tab needs no page
+	for _, page := range c.bundle.Pages {
+		listed[page] = true
+	}
+	for tab := range c.each(bar.objects("list", optional)) {
+		if page := tab.text("pagePath", optional); !listed[page] {
 			c.found.fail(rulePageMissing, c.path, "%s is %s, which is not in the list of pages; correct it or list the page", tab.at("pagePath"), quote(page))
 		}
 		for _, key := range []string{"iconPath", "selectedIconPath"} {

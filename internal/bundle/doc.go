@@ -18,17 +18,21 @@
 //     to the central directory, in any order. So there is no prefix, no gap
 //     and no overlap, and also no signing block before the central directory:
 //     what is signed here is the published artifact.
-//   - stored or deflated; the deflate stream fills its range exactly.
+//   - stored or deflated; the deflate stream fills its range exactly. What is
+//     packed for a folder expands to nothing.
 //   - name, flags, method, time, checksum and sizes are equal in local header
 //     and central directory. "Version needed" and extra fields may differ,
 //     since no reader takes content or names from them; the exceptions, zip64
-//     sizes and the Unicode Path field, are refused (the latter when it holds
-//     another name).
+//     sizes, the Unicode Path field when it holds another name, and fields that
+//     can make a link of the file, are refused.
 //   - data descriptors, with or without signature, when they repeat the central
-//     directory.
+//     directory. Stored content before one must not look like one, for readers of
+//     streams search for it.
 //   - zip64 is refused: it is needed for 4 GiB and more only, and readers
 //     disagree about when it applies.
 //   - names outside ASCII carry the UTF-8 flag, or readers decode them as CP437.
+//     They are not of an archive that says it was made on DOS, whose names
+//     Info-ZIP decodes as CP850 with that flag too.
 //
 // # Names
 //
@@ -37,7 +41,14 @@
 // is the separator. '..', '.' and empty parts, a leading slash, a drive and a
 // backslash leave the bundle or mean different places on different systems.
 // Names are unique after canonical normalization and full case folding, folders
-// included: "Pages/a.js" and "pages/b.js" collide.
+// included: "Pages/a.js" and "pages/b.js" collide. The dotless i of Turkish is a
+// letter of its own, as in Unicode's folding and in the file systems that use it.
+//
+// Beyond W3C, a name must be the same on every system, and what people read: no
+// part is a device of Windows ("nul.txt"), ends in a space or in ";1" (which
+// Info-ZIP drops), and none holds controls of direction or other invisible code
+// points. Joiners and variation selectors are allowed, for scripts and emoji need
+// them, and do not make two names different.
 //
 // # MiniApp
 //

@@ -70,22 +70,35 @@ func (e *CheckError) Error() string {
 	return b.String()
 }
 
-// findings collects what the checks of one archive found.
+// findings collects what the checks of one archive found. Its memory is bounded
+// however much is wrong.
 type findings struct {
 	list   []Finding
 	errors int
 }
 
+// add keeps the first in the order of sorted, and drops what would be cut anyhow.
+func (fs *findings) add(f Finding) {
+	if len(fs.list) >= 10*maxFindings {
+		fs.list = fs.sorted()
+	}
+	fs.list = append(fs.list, f)
+}
+
 // fail adds an error. file is the raw path, or "" for the archive.
 func (fs *findings) fail(rule, file, format string, args ...any) {
 	fs.errors++
-	fs.list = append(fs.list, Finding{rule, SeverityError, showPath(file), fmt.Sprintf(format, args...)})
+	fs.add(Finding{rule, SeverityError, showPath(file), fmt.Sprintf(format, args...)})
 }
 
 // warn adds a warning.
 func (fs *findings) warn(rule, file, format string, args ...any) {
-	fs.list = append(fs.list, Finding{rule, SeverityWarning, showPath(file), fmt.Sprintf(format, args...)})
+	fs.add(Finding{rule, SeverityWarning, showPath(file), fmt.Sprintf(format, args...)})
 }
+
+// full says that there are many times more errors than are kept: to look for
+// more of the same in a long list would cost time and memory for nothing.
+func (fs *findings) full() bool { return fs.errors >= 10*maxFindings }
 
 // err returns a *CheckError if any error was found so far.
 func (fs *findings) err() error {

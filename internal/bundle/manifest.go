@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -103,9 +104,11 @@ const (
 	optional = false
 )
 
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
 // at returns the JSON pointer of a member.
 func (o object) at(key string) string {
-	return o.pointer + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(cut(key, 80))
+	return o.pointer + "/" + pointerEscapes.Replace(cut(key, 80))
 }
 
 // get returns a member of type T; what is T in words a developer knows.
@@ -192,7 +195,8 @@ func (o object) child(key string, need bool) (object, bool) {
 	return object{o.check, o.at(key), members}, ok
 }
 
-// list returns the list at key; a required one must not be empty.
+// list returns the list at key; a required one must not be empty. Its users stop
+// when findings are full.
 func (o object) list(key string, need bool) []any {
 	l, ok := get[[]any](o, key, "a list", need)
 	if ok && need && len(l) == 0 {
@@ -205,6 +209,9 @@ func (o object) list(key string, need bool) []any {
 func (o object) objects(key string, need bool) []object {
 	var all []object
 	for i, value := range o.list(key, need) {
+		if o.check.found.full() {
+			break
+		}
 		pointer := fmt.Sprintf("%s/%d", o.at(key), i)
 		if members, ok := value.(map[string]any); ok {
 			all = append(all, object{o.check, pointer, members})
@@ -215,6 +222,17 @@ func (o object) objects(key string, need bool) []object {
 	return all
 }
 
+// each yields objects until findings are full.
+func (c *manifestCheck) each(objects []object) iter.Seq[object] {
+	return func(yield func(object) bool) {
+		for _, o := range objects {
+			if c.found.full() || !yield(o) {
+				return
+			}
+		}
+	}
+}
+
 // member is a string of a list and where it stands.
 type member struct{ pointer, value string }
 
@@ -222,6 +240,9 @@ type member struct{ pointer, value string }
 func (o object) texts(key string, need bool) []member {
 	var all []member
 	for i, value := range o.list(key, need) {
+		if o.check.found.full() {
+			break
+		}
 		pointer := fmt.Sprintf("%s/%d", o.at(key), i)
 		if s, ok := value.(string); !ok {
 			o.check.field(pointer, "is %s, but must be a string", kind(value))

@@ -32,7 +32,7 @@ func (c *manifestCheck) miniApp() error {
 	if w, ok := m.child("window", optional); ok {
 		w.window()
 	}
-	for _, icon := range m.objects("icons", required) {
+	for icon := range c.each(m.objects("icons", required)) {
 		c.miniAppIcon(icon)
 	}
 	for _, page := range c.routes(m.texts("pages", required)) {
@@ -45,7 +45,7 @@ func (c *manifestCheck) miniApp() error {
 	if len(b.Pages) > 0 {
 		b.EntryPage = b.Pages[0]
 	}
-	for _, widget := range m.objects("widgets", optional) {
+	for widget := range c.each(m.objects("widgets", optional)) {
 		c.miniAppWidget(widget)
 	}
 	c.permissions(m)
@@ -101,12 +101,14 @@ func (c *manifestCheck) miniAppWidget(widget object) {
 // permissions reads req_permissions and compares them with the declaration.
 func (c *manifestCheck) permissions(m object) {
 	b := c.bundle
-	for _, p := range m.objects("req_permissions", optional) {
+	seen := map[string]bool{}
+	for p := range c.each(m.objects("req_permissions", optional)) {
 		p.text("reason", optional)
 		name := p.title("name", required)
-		if name == "" || slices.Contains(b.Permissions, name) {
+		if name == "" || seen[name] {
 			continue
 		}
+		seen[name] = true
 		b.Permissions = append(b.Permissions, name)
 		if c.want.Declared != nil && !slices.Contains(c.want.Declared.Permissions, name) {
 			c.found.fail(rulePermissionUndeclared, c.path, "%s is %s, which the mini program does not declare; add it to the MiniProgram's spec.permissions with a reason, or remove it here", p.at("name"), quote(name))

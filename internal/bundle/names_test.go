@@ -2,8 +2,11 @@ package bundle_test
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,6 +23,17 @@ func TestNamesAreCheckedOneByOne(t *testing.T) {
 	length := func(file string, bytes, part, levels int) []bundle.Finding {
 		return fail("NameLength", file, fmt.Sprintf("the name has %d bytes (allowed 1024), its longest part %d (allowed 255), and %d levels (allowed 32); shorten it", bytes, part, levels))
 	}
+	unfit := func(file, why string) []bundle.Finding { return fail("NameCharacters", file, why+"; rename the file") }
+	unseen := func(file, point string) []bundle.Finding {
+		return unfit(file, "the name holds "+point+", which cannot be seen or turns the direction of what stands beside it")
+	}
+	const (
+		encoding = "the name is not valid UTF-8; rename the file, or create the archive with a tool that writes UTF-8 names"
+		space    = "a part of the name ends in a space, which some systems drop"
+		device   = "a part of the name is that of a device on Windows"
+		number   = "a part of the name ends in a semicolon and a number, which some zip tools drop"
+		blank    = "a part of the name holds nothing that can be seen"
+	)
 	const stop = "a part of the name ends in a full stop, which some systems drop; rename the file"
 	for name, test := range map[string]struct {
 		path  string
@@ -50,6 +64,8 @@ func TestNamesAreCheckedOneByOne(t *testing.T) {
 		"two slashes behind": {path: "a//", want: traversal("a//", `has the part ""`)},
 		"Windows":            {path: `..\evil.exe`, want: traversal(`..\evil.exe`, "holds a backslash, which some systems take for a separator")},
 		"a drive":            {path: "C:/evil.exe", want: traversal("C:/evil.exe", "begins with a drive")},
+		"a share of Windows": {path: `\\server\share\x`, want: traversal(`\\server\share\x`, "holds a backslash, which some systems take for a separator")},
+		"a share":            {path: "//server/share/x", want: traversal("//server/share/x", "is an absolute path")},
 		"a drive's file":     {path: "c:evil.exe", want: traversal("c:evil.exe", "begins with a drive")},
 
 		"NUL":                       {path: "a.png\x00.js", want: character(`a.png\x00.js`, "U+0000")},
@@ -73,6 +89,44 @@ func TestNamesAreCheckedOneByOne(t *testing.T) {
 		"private use, plane 16":     {path: "\U00100000", want: character(`\U00100000`, "U+100000")},
 		"a full stop at the end":    {path: "a.", want: fail("NameCharacters", "a.", stop)},
 		"a folder's full stop":      {path: "a./b", want: fail("NameCharacters", "a./b", stop)},
+
+		"CP437":                      {path: "caf\x82.js", flags: 0xffff, want: fail("NameEncoding", `caf\x82.js`, encoding)},
+		"CP437 that is marked UTF-8": {path: "caf\x82.js", want: fail("NameEncoding", `caf\x82.js`, encoding)},
+		"an overlong slash":          {path: "..\xc0\xafa", want: fail("NameEncoding", `..\xc0\xafa`, encoding)},
+		"an overlong NUL":            {path: "a\xc0\x80", want: fail("NameEncoding", `a\xc0\x80`, encoding)},
+		"beyond Unicode":             {path: "\xf4\x90\x80\x80", want: fail("NameEncoding", `\xf4\x90\x80\x80`, encoding)},
+		"half a character":           {path: "a\xe5\x9b", want: fail("NameEncoding", `a\xe5\x9b`, encoding)},
+
+		"a byte order mark":         {path: "\ufeffa.js", want: unseen(`\ufeffa.js`, "U+FEFF")},
+		"text turned around":        {path: "photo\u202egnp.js", want: unseen(`photo\u202egnp.js`, "U+202E")},
+		"an isolate":                {path: "a\u2066b", want: unseen(`a\u2066b`, "U+2066")},
+		"a mark of direction":       {path: "a/b\u200f", want: unseen(`a/b\u200f`, "U+200F")},
+		"a space of no width":       {path: "a\u200bb", want: unseen(`a\u200bb`, "U+200B")},
+		"a soft hyphen":             {path: "a\u00adb", want: unseen(`a\u00adb`, "U+00AD")},
+		"a line separator":          {path: "a\u2028b", want: unseen(`a\u2028b`, "U+2028")},
+		"a Hangul filler":           {path: "a\u3164b", want: unseen("a\u3164b", "U+3164")},
+		"a tag":                     {path: "\U0001f3f4\U000e0067", want: unseen("\U0001f3f4"+`\U000e0067`, "U+E0067")},
+		"only a joiner":             {path: "a/\u200d", want: unfit(`a/\u200d`, blank)},
+		"an emoji of joined parts":  {path: "\U0001f469\u200d\U0001f4bb.png"},
+		"a word with a non-joiner":  {path: "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645.png"},
+		"right to left":             {path: "\u05e9\u05dc\u05d5\u05dd.png"},
+		"a space at the end":        {path: "a ", want: unfit("a ", space)},
+		"a folder's space":          {path: "a /b", want: unfit("a /b", space)},
+		"a space in front":          {path: " a"},
+		"a stop before a joiner":    {path: "a.\u200d", want: unfit(`a.\u200d`, "a part of the name ends in a full stop, which some systems drop")},
+		"a number of VMS":           {path: "app.js;1", want: unfit("app.js;1", number)},
+		"a folder's number":         {path: "a;12/b", want: unfit("a;12/b", number)},
+		"a semicolon":               {path: "a;b1;x"},
+		"the console":               {path: "CON", want: unfit("CON", device)},
+		"nothing":                   {path: "pages/nul.txt", want: unfit("pages/nul.txt", device)},
+		"a device as folder":        {path: "aux/index.js", want: unfit("aux/index.js", device)},
+		"a device, extensions":      {path: "prn.min.js", want: unfit("prn.min.js", device)},
+		"a device, a space":         {path: "nul .txt", want: unfit("nul .txt", device)},
+		"a port":                    {path: "com1.js", want: unfit("com1.js", device)},
+		"a port in superscript":     {path: "LPT\u00b3", want: unfit("LPT\u00b3", device)},
+		"a console's input":         {path: "conin$", want: unfit("conin$", device)},
+		"a device hidden by joiner": {path: "n\u200dul", want: unfit(`n\u200dul`, device)},
+		"names like devices":        {path: "console/com10/lpt/nulls/auxiliary.js"},
 
 		"a long part": {path: strings.Repeat("a", 256), want: length(strings.Repeat("a", 200)+"…", 256, 256, 1)},
 		"a long path": {path: strings.Repeat(strings.Repeat("a", 204)+"/", 5) + "b", want: length(strings.Repeat("a", 200)+"…", 1026, 204, 6)},
@@ -111,6 +165,24 @@ func TestNamesThatSomeFileSystemsTakeForTheSameAreRefused(t *testing.T) {
 		"two files of a folder":            {"a/b", "a/c", false},
 		"compatibility characters":         {"\ufb01", "fi", true}, // full case folding maps the ligature
 		"fullwidth letters":                {"\uff21", "A", false},
+		"capital sharp s":                  {"\u1e9e", "ss", true},
+		"the long s":                       {"\u017f", "s", true},
+		"the dotless i and i":              {"\u0131", "i", false},
+		"the dotless i and I":              {"I", "\u0131", false},
+		"the dotted I and i":               {"\u0130", "i", false},
+		"the dotted I, decomposed":         {"\u0130", "i\u0307", true},
+		"Cherokee, small and capital":      {"\uab70", "\u13a0", true},
+		"marks in another order":           {"a\u0323\u0307", "a\u0307\u0323", true},
+		"the Angstrom sign":                {"\u212b", "\u00e5", true},
+		"Hangul and its letters":           {"\uac00", "\u1100\u1161", true},
+		"with a joiner and without":        {"index\u200d.js", "index.js", true},
+		"with a non-joiner and without":    {"a/b", "\u200ca/c", true},
+		"as text and as emoji":             {"\u2764\ufe0e", "\u2764\ufe0f", true},
+		"two emoji of joined parts":        {"\U0001f469\u200d\U0001f4bb", "\U0001f468\u200d\U0001f4bb", false},
+		"a folder, decomposed, and a file": {"caf\u00e9", "cafe\u0301/x", true},
+		"two folders in other form":        {"caf\u00e9/x", "cafe\u0301/y", true},
+		"a folder above a folder":          {"a/", "A/b/", true},
+		"a folder and the same above":      {"a/b/", "a/", false},
 		"different names":                  {"a", "\u00e4", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -121,12 +193,34 @@ func TestNamesThatSomeFileSystemsTakeForTheSameAreRefused(t *testing.T) {
 				if i := strings.LastIndex(other, "/"); i >= 0 {
 					other = other[:i]
 				}
-				want = fail("NameCollision", test.second, fmt.Sprintf("the name collides with %q: many file systems ignore case and Unicode form, and a file cannot be a folder too; rename one of them", other))
+				file := test.second
+				if strings.ContainsRune(file, '\u200c') {
+					file = strings.Trim(strconv.QuoteToGraphic(file), `"`)
+				}
+				want = fail("NameCollision", file, fmt.Sprintf("the name collides with %q: many file systems ignore case and Unicode form, and a file cannot be a folder too; rename one of them", other))
 			}
 			if diff := cmp.Diff(want, findingsOf(t, data, bundle.Expect{}, bundle.Limits{})); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestNoLetterIsTwoFilesInItsTwoCases(t *testing.T) {
+	var letters []rune
+	for r := rune(0x80); r <= unicode.MaxRune; r++ {
+		if other := unicode.SimpleFold(r); other > r {
+			letters = append(letters, r, other)
+		}
+	}
+	if len(letters) < 2000 {
+		t.Fatalf("%d letters are tried, want all of Unicode", len(letters))
+	}
+	for pair := range slices.Chunk(letters, 2) {
+		data := archive{members: []member{{name: "index.html"}, {name: string(pair[0])}, {name: string(pair[1])}}}.bytes()
+		if got := findingsOf(t, data, bundle.Expect{}, bundle.Limits{}); len(got) != 1 || got[0].Rule != "NameCollision" {
+			t.Errorf("%U and %U: findings %v, want one NameCollision", pair[0], pair[1], got)
+		}
 	}
 }
 

@@ -36,6 +36,9 @@ func (c *manifestCheck) routes(members []member) []member {
 	seen := map[string]string{}
 	var good []member
 	for _, m := range members {
+		if c.found.full() {
+			break
+		}
 		if first, twice := seen[m.value]; twice {
 			c.field(m.pointer, "is the page %s, which %s lists already; keep one", quote(m.value), first)
 			continue

@@ -56,7 +56,7 @@ var Rules = []Rule{
 	{ruleZipOverlap, "two files share bytes of the archive"},
 	{ruleNameEncoding, "a name is not marked as, or is not valid, UTF-8"},
 	{ruleNameTraversal, "a name is no plain path below the root"},
-	{ruleNameCharacters, "a name holds a character that W3C MiniApp Packaging forbids"},
+	{ruleNameCharacters, "a name holds what W3C MiniApp Packaging forbids, what cannot be seen, or what is not the same on every system"},
 	{ruleNameLength, "a name is longer or deeper than allowed"},
 	{ruleNameCollision, "two names are the same on a file system that ignores case or Unicode form"},
 	{ruleLimitExpanded, "the files are larger together than allowed"},

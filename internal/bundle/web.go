@@ -29,7 +29,7 @@ func (c *manifestCheck) web() error {
 	if short := m.title("short_name", optional); b.Name == "" {
 		b.Name = short
 	}
-	for _, icon := range m.objects("icons", optional) {
+	for icon := range c.each(m.objects("icons", optional)) {
 		c.webIcon(icon)
 	}
 	return nil

@@ -19,7 +19,11 @@ var page = member{name: "index.html", content: "<!doctype html><title>Shop</titl
 func with(m member) []byte { return archive{members: []member{page, m}}.bytes() }
 
 func read(data []byte, want bundle.Expect, limits bundle.Limits) (*bundle.Bundle, error) {
-	return bundle.Read(bytes.NewReader(data), int64(len(data)), want, limits)
+	b, err := bundle.Read(bytes.NewReader(data), int64(len(data)), want, limits)
+	if err == nil {
+		remember(data, want, limits)
+	}
+	return b, err
 }
 
 // findingsOf returns what Read found to be wrong with data, or fails the test.
@@ -143,7 +147,6 @@ func TestFilesThatCouldBeReadInTwoWaysAreRefused(t *testing.T) {
 	descriptor := "the data descriptor behind the file and the central directory do not agree" + twoWays
 	unicodePath := "the file carries a second name in its Unicode Path field, so that zip tools would not agree what it is called" + tool
 	const encrypted = "the file is encrypted; create the archive without a password"
-	features := "the file needs zip features that bundles may not use (version 20, flags 0x0020)" + tool
 	for name, test := range map[string]struct {
 		data []byte
 		want []bundle.Finding
@@ -174,8 +177,7 @@ func TestFilesThatCouldBeReadInTwoWaysAreRefused(t *testing.T) {
 		"strong encrypted": {lie(func(m *member) { m.flags = 1 << 6 }), fail("ZipEncrypted", "a.js", encrypted)},
 		"masked headers":   {lie(func(m *member) { m.flags = 1 << 13 }), fail("ZipEncrypted", "a.js", encrypted)},
 		"bzip2":            {lie(func(m *member) { m.method = to(uint16(12)) }), fail("ZipMethod", "a.js", "the file is compressed with method 12; use deflate (8) or none (0)")},
-		"patch data":       {lie(func(m *member) { m.flags = 1 << 5 }), fail("ZipMethod", "a.js", features)},
-		"a future version": {lie(func(m *member) { m.version = 64 }), fail("ZipMethod", "a.js", strings.NewReplacer("20", "64", "0x0020", "0x0000").Replace(features))},
+		"deflate64":        {lie(func(m *member) { m.method = to(uint16(9)) }), fail("ZipMethod", "a.js", "the file is compressed with method 9; use deflate (8) or none (0)")},
 
 		"damaged content":      {lie(func(m *member) { m.packed = []byte{0xff, 1, 2, 3} }), fail("ZipChecksum", "a.js", "the file cannot be expanded: its compressed content is damaged"+rebuild)},
 		"content cut off":      {lie(func(m *member) { m.packed = deflated(m.content, 0)[:4] }), fail("ZipChecksum", "a.js", "the file cannot be expanded: its compressed content is damaged"+rebuild)},
@@ -276,6 +278,19 @@ func TestLimitsHoldBeforeAnythingIsExpanded(t *testing.T) {
 				t.Errorf("findings (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestTheRatioIsOfAllFilesToTheArchive(t *testing.T) {
+	data := with(member{name: "a", content: strings.Repeat("\x00", 1<<20), deflate: true})
+	expanded := 1<<20 + len(page.content)
+	ratio := (expanded + len(data) - 1) / len(data)
+	if got := findingsOf(t, data, bundle.Expect{}, bundle.Limits{Ratio: int64(ratio)}); got != nil {
+		t.Errorf("findings with ratio %d: %v, want none", ratio, got)
+	}
+	want := fail("LimitRatio", "", fmt.Sprintf("the files are %d times as large as the archive, allowed is %d times; remove files that hold almost nothing but repetitions", ratio, ratio-1))
+	if diff := cmp.Diff(want, findingsOf(t, data, bundle.Expect{}, bundle.Limits{Ratio: int64(ratio - 1)})); diff != "" {
+		t.Errorf("findings with a ratio of one less (-want +got):\n%s", diff)
 	}
 }
 

@@ -20,6 +20,8 @@ type member struct {
 	descriptor int // 0 none, 12 without signature, 16 with
 	attrs      uint32
 	extra      string // in both headers
+	comment    string
+	madeBy     uint16 // 0 is Unix
 	disk       uint16
 	version    uint16
 
@@ -37,7 +39,11 @@ type member struct {
 	localPacked *uint32
 	localSize   *uint32
 	localExtra  string
+	ownExtra    *string // of the central directory, instead of extra
 	descCRC     *uint32
+	descPacked  *uint32
+	descSize    *uint32
+	descTail    string
 	at          *uint32
 	noLocal     bool // only in the central directory
 	before      string
@@ -159,11 +165,15 @@ func (a archive) bytes() []byte {
 				out = put(out, "PK\x07\x08")
 			}
 			if m.descriptor > 0 {
-				out = put(out, or(m.descCRC, crc), packed, size)
+				out = put(out, or(m.descCRC, crc), or(m.descPacked, packed), or(m.descSize, size), m.descTail)
 			}
 		}
-		central = put(central, "PK\x01\x02", uint16(3<<8|20), version, flags, method, uint16(0), uint16(0x21), crc, packed, size,
-			len(m.name), len(m.extra), uint16(0), m.disk, uint16(0), m.attrs, or(m.at, at), m.name, m.extra)
+		madeBy, extra := m.madeBy, or(m.ownExtra, m.extra)
+		if madeBy == 0 {
+			madeBy = 3<<8 | 20
+		}
+		central = put(central, "PK\x01\x02", madeBy, version, flags, method, uint16(0), uint16(0x21), crc, packed, size,
+			len(m.name), len(extra), len(m.comment), m.disk, uint16(0), m.attrs, or(m.at, at), m.name, extra, m.comment)
 	}
 	out = append(out, a.gap...)
 	cdAt := uint32(len(out))

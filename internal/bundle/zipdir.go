@@ -24,10 +24,15 @@ const (
 	flagsKnown     = 1<<1 | 1<<2 | flagDescriptor | flagUTF8
 	flagsEncrypted = flagEncrypted | flagStrong | flagMaskedHeader
 
-	// maxVersion is the newest APPNOTE version that common readers open.
-	maxVersion = 63
+	// maxVersion is the newest APPNOTE version that common readers open: deflate
+	// needs 20, and 45 is what some tools write whenever they know zip64. Info-ZIP
+	// passes over what needs more than 46.
+	maxVersion = 45
 
 	extraZip64       = 0x0001
+	extraPKUnix      = 0x000d // may hold where a link leads
+	extraASiUnix     = 0x756e // a Unix mode, and where a link leads
+	extraAttributes  = 0x6c78 // libarchive's copy of the external attributes
 	extraUnicodePath = 0x7075
 )
 
@@ -39,11 +44,12 @@ type entry struct {
 	method  uint16
 	stamp   uint32 // DOS time and date, only compared
 	crc     uint32
-	packed  int64 // size in the archive
-	size    int64 // size expanded
-	at      int64 // local header
-	data    int64 // content; set by checkLocal
-	version byte
+	packed  int64  // size in the archive
+	size    int64  // size expanded
+	at      int64  // local header
+	data    int64  // content; set by checkLocal
+	madeBy  uint16 // version, and in its upper byte the system
+	version uint16 // needed; its upper byte is a system, which no tool sets
 	attrs   uint32
 }
 
@@ -101,7 +107,8 @@ func readCentral(r io.Reader, e *entry, found *findings) (int64, error) {
 	}
 	*e = entry{
 		name:    string(rest[:nameLen]),
-		version: head[6],
+		madeBy:  le.Uint16(head[4:]),
+		version: le.Uint16(head[6:]),
 		flags:   le.Uint16(head[8:]),
 		method:  le.Uint16(head[10:]),
 		stamp:   le.Uint32(head[12:]),
@@ -135,6 +142,9 @@ func checkExtra(e *entry, extra []byte, found *findings) {
 		switch tag {
 		case extraZip64:
 			found.fail(ruleZipStructure, e.name, adviceZip64)
+			return
+		case extraPKUnix, extraASiUnix, extraAttributes:
+			found.fail(ruleZipFileType, e.name, "an extra field (0x%04x) can make the file a link or a device for some zip tools; %s", tag, adviceZipTool)
 			return
 		case extraUnicodePath:
 			if len(value) < 5 || string(value[5:]) != e.name {
@@ -176,7 +186,7 @@ func checkFileType(e *entry, found *findings) {
 		found.fail(ruleZipFileType, e.name, "the entry is a device or another special file; a bundle holds regular files and folders only")
 	case !e.isDir() && (mode == unixDir || e.attrs&dosDir != 0):
 		found.fail(ruleZipFileType, e.name, "the entry is marked as a folder, but its name does not end in a slash; %s", adviceZipTool)
-	case e.isDir() && (mode == unixRegular || e.size != 0):
+	case e.isDir() && (mode == unixRegular || e.size != 0 || e.crc != 0):
 		found.fail(ruleZipFileType, e.name, "the name ends in a slash like a folder's, but the entry is a file; %s", adviceZipTool)
 	}
 }

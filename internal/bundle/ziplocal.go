@@ -74,6 +74,9 @@ func checkLocal(src source, e *entry, limit int64, found *findings) (span, bool,
 			found.fail(ruleZipHeaderMismatch, e.name, "the data descriptor behind the file and the central directory do not agree, so that it can be read in two ways; %s", adviceZipTool)
 		}
 		s.to += n
+		if err := checkStoredEnd(src, e, found); err != nil {
+			return span{}, false, err
+		}
 	}
 	return s, found.errors == before, nil
 }
@@ -122,6 +125,28 @@ func descriptorLen(src source, e *entry, limit int64) (int64, error) {
 		return 0, nil
 	}
 	return length, nil
+}
+
+// checkStoredEnd refuses stored content that holds a descriptor's signature
+// before a descriptor: who reads the archive as a stream looks for the first one
+// to learn where the content ends.
+func checkStoredEnd(src source, e *entry, found *findings) error {
+	if e.method != methodStored {
+		return nil
+	}
+	const overlap = int64(len(sigDescriptor) - 1)
+	buf := make([]byte, 16<<10)
+	for at := e.data; at < e.data+e.packed; at += int64(len(buf)) - overlap {
+		part := buf[:min(int64(len(buf)), e.data+e.packed-at)]
+		if _, err := src.ReadAt(part, at); err != nil {
+			return err
+		}
+		if bytes.Contains(part, []byte(sigDescriptor)) {
+			found.fail(ruleZipStructure, e.name, "the file is stored with its size only behind it, and its content looks like that place; compress it, or %s", adviceZipTool)
+			return nil
+		}
+	}
+	return nil
 }
 
 // checkTiling checks that the ranges follow each other from the first byte to
