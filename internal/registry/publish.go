@@ -37,6 +37,9 @@ type Artifact struct {
 	Archive Blob
 	// Content is the tar of the files, compressed with zstd.
 	Content Blob
+	// Findings are what the checks found, in JSON. They are kept in a manifest that
+	// refers to the artifact. Nil: there are none to keep.
+	Findings []byte
 	// Annotations go onto the manifest. org.opencontainers.image.created is set to
 	// Created, whatever stands here.
 	Annotations map[string]string
@@ -54,6 +57,11 @@ type Published struct {
 	Size int64
 	// Archive and Content are the layers.
 	Archive, Content ocispec.Descriptor
+	// Findings is the digest of the manifest that holds the findings; empty where
+	// there were none to keep or the registry refused them.
+	Findings string
+	// FindingsRefused is what the registry answered when it refused the findings.
+	FindingsRefused string
 	// Adopted says that the tag named this artifact, or one of equal content,
 	// before.
 	Adopted bool
@@ -79,28 +87,63 @@ func (c *Client) Publish(ctx context.Context, a Artifact) (Published, error) {
 		return Published{}, err
 	}
 	existing, err := o.manifest(a.Tag)
-	if err == nil && existing.Digest != desc.Digest.String() {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return o.publishNew(a, desc, manifest)
+	case err != nil:
+		return Published{}, err
+	case existing.Digest != desc.Digest.String():
 		return o.adopt(existing, a)
 	}
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return Published{}, err
-	}
-	tagged := err == nil
-	// Also where the tag is right: what the registry has lost of the artifact comes
-	// back, and what it has is not sent.
-	if err := o.pushBlobs(a); err != nil {
-		return Published{}, err
-	}
-	if !tagged {
-		if err := o.pushManifest(desc, manifest, a.Tag); err != nil {
-			return Published{}, err
-		}
-	}
-	return o.published(&Existing{
+	return o.complete(existing, a)
+}
+
+// publishNew pushes all of a, and last its tag.
+func (o *call) publishNew(a Artifact, desc ocispec.Descriptor, manifest []byte) (Published, error) {
+	p := o.published(&Existing{
 		Digest: desc.Digest.String(), ArtifactType: ArtifactType, Manifest: manifest,
 		Archive: layer(ArchiveMediaType, a.Archive), Content: layer(ContentMediaType, a.Content),
 		config: configDescriptor(a.Config),
-	}, tagged), nil
+	}, false)
+	group, ctx := errgroup.WithContext(o.ctx)
+	o.pushBlobs(ctx, group, a)
+	if a.Findings != nil {
+		// What they refer to may come later (distribution specification, "Pushing Manifests with Subject").
+		group.Go(func() (err error) {
+			p.Findings, p.FindingsRefused, err = o.pushFindings(ctx, desc, a.Findings)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return Published{}, err
+	}
+	if err := o.pushManifest(desc, manifest, a.Tag); err != nil {
+		return Published{}, err
+	}
+	return p, nil
+}
+
+// complete brings back what the registry has lost of an artifact that is tagged.
+// What it has is not sent.
+func (o *call) complete(existing *Existing, a Artifact) (Published, error) {
+	group, ctx := errgroup.WithContext(o.ctx)
+	o.pushBlobs(ctx, group, a)
+	if err := group.Wait(); err != nil {
+		return Published{}, err
+	}
+	return o.withFindings(o.published(existing, true), existing, a)
+}
+
+// withFindings sees to it that the findings refer to an artifact that was there.
+func (o *call) withFindings(p Published, existing *Existing, a Artifact) (_ Published, err error) {
+	if a.Findings == nil {
+		return p, nil
+	}
+	subject := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.Digest(existing.Digest), Size: int64(len(existing.Manifest))}
+	if p.Findings, p.FindingsRefused, err = o.ensureFindings(subject, a.Findings); err != nil {
+		return Published{}, err
+	}
+	return p, nil
 }
 
 // adopt takes what the tag names for a, if it is a's equal and whole.
@@ -123,7 +166,7 @@ func (o *call) adopt(existing *Existing, a Artifact) (Published, error) {
 	if err := o.checkBlobs(existing); err != nil {
 		return Published{}, err
 	}
-	return o.published(existing, true), nil
+	return o.withFindings(o.published(existing, true), existing, a)
 }
 
 func (o *call) published(e *Existing, adopted bool) Published {
@@ -173,9 +216,8 @@ func layer(mediaType string, b Blob) ocispec.Descriptor {
 }
 
 // pushBlobs sends the blobs side by side. The first that fails ends the others.
-func (o *call) pushBlobs(a Artifact) error {
+func (o *call) pushBlobs(ctx context.Context, group *errgroup.Group, a Artifact) {
 	config := Blob{Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(a.Config)), nil }}
-	group, ctx := errgroup.WithContext(o.ctx)
 	for _, b := range []struct {
 		desc ocispec.Descriptor
 		open func() (io.ReadCloser, error)
@@ -186,7 +228,6 @@ func (o *call) pushBlobs(a Artifact) error {
 	} {
 		group.Go(func() error { return o.pushBlob(ctx, b.desc, b.open) })
 	}
-	return group.Wait()
 }
 
 func (o *call) pushBlob(ctx context.Context, desc ocispec.Descriptor, open func() (io.ReadCloser, error)) error {

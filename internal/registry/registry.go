@@ -6,6 +6,12 @@
 // and a compressed tar of its files. The same artifact always has the same
 // manifest, byte for byte: keys are sorted and the creation time is fixed.
 //
+// What the checks of the bundle found refers to the artifact as a manifest of its
+// own, so that another release of the checks does not make another artifact. It is
+// pushed also where nothing was found, which is a statement too. Registries without
+// the referrers API get the tag that stands in for it; one that refuses manifests with
+// a subject gets the artifact all the same.
+//
 // Publishing goes blobs, manifest by digest, a check by reading it back, tag. So
 // a tag never names anything half-pushed, whatever moment a crash chooses, and
 // publishing again repeats only what is missing. A tag that names another
@@ -151,6 +157,8 @@ func (c *Client) begin(ctx context.Context, repository, what string, timeout tim
 			Reference:        ref,
 			PlainHTTP:        c.options.PlainHTTP,
 			MaxMetadataBytes: maxMetadataBytes,
+			// Deleting old lists of referrers is a right that publishing does not need.
+			SkipReferrersGC: true,
 		},
 	}, nil
 }

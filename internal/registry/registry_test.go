@@ -219,13 +219,13 @@ func TestTagsOfVersions(t *testing.T) {
 // write in turn is the last; then the artifact is published again from the start.
 func TestACrashAtAnyWriteIsMendedByPublishingAgain(t *testing.T) {
 	whole := startRegistry(t)
-	want := publish(t, clientOf(whole.host), artifact(t)).Digest
+	want := publish(t, clientOf(whole.host), withFindings(artifact(t), findings)).Digest
 	total := len(whole.writes())
 	r := startRegistry(t)
 	for last := 1; last <= total; last++ {
 		for name, fault := range map[string]registrytest.Fault{"before": {Drop: true}, "after": {DropAnswer: true}} {
 			t.Run(fmt.Sprintf("%s write %d", name, last), func(t *testing.T) {
-				a := artifact(t)
+				a := withFindings(artifact(t), findings)
 				a.Repository = fmt.Sprintf("%s-%d/shop-team/shop", name, last) // blobs are kept for each repository
 				host, c := r.host, clientOf(r.host)
 				seen := 0
@@ -258,6 +258,9 @@ func TestACrashAtAnyWriteIsMendedByPublishingAgain(t *testing.T) {
 				if left := missingBlobs(t, r.Host(), a); left > 0 {
 					t.Errorf("%d blobs are still missing", left)
 				}
+				if kept, err := c.Findings(t.Context(), a.Repository, got.Digest); err != nil || string(kept) != findings {
+					t.Errorf("the findings are %q (%v)", kept, err)
+				}
 			})
 		}
 	}
@@ -271,7 +274,11 @@ func missingBlobs(t *testing.T, host string, a Artifact) (n int) {
 		t.Fatal(err)
 	}
 	defer o.end()
-	for _, desc := range []ocispec.Descriptor{configDescriptor(a.Config), layer(ArchiveMediaType, a.Archive), layer(ContentMediaType, a.Content)} {
+	blobs := []ocispec.Descriptor{configDescriptor(a.Config), layer(ArchiveMediaType, a.Archive), layer(ContentMediaType, a.Content)}
+	if a.Findings != nil {
+		blobs = append(blobs, emptyConfig, findingsLayer(a.Findings))
+	}
+	for _, desc := range blobs {
 		there, err := o.repo.Blobs().Exists(o.ctx, desc)
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,170 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+)
+
+// FindingsMediaType is the artifactType of what refers to an artifact and says
+// what the checks of its bundle found, and the media type of its one layer.
+const FindingsMediaType = "application/vnd.miniprogram.findings.v1+json"
+
+// findingsOf is the manifest that refers to subject and has findings as its
+// layer. It holds no times: the same findings have the same digest.
+func findingsOf(subject ocispec.Descriptor, findings []byte) ([]byte, ocispec.Descriptor, error) {
+	raw, err := json.Marshal(ocispec.Manifest{
+		Versioned:    specs.Versioned{SchemaVersion: 2},
+		MediaType:    ocispec.MediaTypeImageManifest,
+		ArtifactType: FindingsMediaType,
+		Config:       emptyConfig,
+		Layers:       []ocispec.Descriptor{findingsLayer(findings)},
+		Subject:      &subject,
+		Annotations:  map[string]string{ocispec.AnnotationCreated: Created},
+	})
+	if err != nil {
+		return nil, ocispec.Descriptor{}, fmt.Errorf("writing the manifest of the findings: %w", err)
+	}
+	return raw, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(raw), Size: int64(len(raw))}, nil
+}
+
+// emptyConfig is that of an artifact without one, and its content stands beside
+// it (image specification, "Guidelines for Artifact Usage").
+var emptyConfig = ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: ocispec.DescriptorEmptyJSON.Digest, Size: ocispec.DescriptorEmptyJSON.Size}
+
+func findingsLayer(findings []byte) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: FindingsMediaType, Digest: digest.FromBytes(findings), Size: int64(len(findings))}
+}
+
+// pushFindings makes findings refer to subject, which need not be there yet. It
+// returns the digest of the manifest that does. A registry that refuses manifests
+// with a subject gets no artifact refused for that: the digest is empty then, and
+// refused says what the registry answered.
+func (o *call) pushFindings(ctx context.Context, subject ocispec.Descriptor, findings []byte) (manifest, refused string, err error) {
+	raw, desc, err := findingsOf(subject, findings)
+	if err != nil {
+		return "", "", err
+	}
+	for _, blob := range []struct {
+		desc    ocispec.Descriptor
+		content []byte
+	}{{emptyConfig, ocispec.DescriptorEmptyJSON.Data}, {findingsLayer(findings), findings}} {
+		open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(blob.content)), nil }
+		if err := o.pushBlob(ctx, blob.desc, open); err != nil {
+			return "", "", err
+		}
+	}
+	err = o.repo.Manifests().Push(ctx, desc, bytes.NewReader(raw))
+	if answer, ok := errors.AsType[*errcode.ErrorResponse](err); ok && refuses(answer.StatusCode) {
+		return "", statusText(answer), nil
+	}
+	if err != nil {
+		return "", "", o.explain(err)
+	}
+	return desc.Digest.String(), "", nil
+}
+
+// refuses tells an answer about the request from one about the moment or the
+// credentials.
+func refuses(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return false
+	}
+	return status >= 400 && status < 500
+}
+
+// ensureFindings is pushFindings where the findings may be there already.
+func (o *call) ensureFindings(subject ocispec.Descriptor, findings []byte) (manifest, refused string, err error) {
+	_, desc, err := findingsOf(subject, findings)
+	if err != nil {
+		return "", "", err
+	}
+	there, err := o.referrers(subject)
+	if answer, ok := errors.AsType[*errcode.ErrorResponse](err); err != nil && (!ok || !refuses(answer.StatusCode)) {
+		return "", "", err
+	}
+	if slices.ContainsFunc(there, func(d ocispec.Descriptor) bool { return d.Digest == desc.Digest }) {
+		return desc.Digest.String(), "", nil
+	}
+	return o.pushFindings(o.ctx, subject, findings)
+}
+
+// referrers lists the manifests with findings about subject, through the
+// referrers API or, without one, the tag that stands in for it.
+func (o *call) referrers(subject ocispec.Descriptor) (out []ocispec.Descriptor, err error) {
+	err = o.repo.Referrers(o.ctx, subject, FindingsMediaType, func(page []ocispec.Descriptor) error {
+		out = append(out, page...)
+		if len(out) > maxReferrers {
+			return fmt.Errorf("more than %d manifests refer to %s", maxReferrers, subject.Digest)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, o.explain(err)
+	}
+	return out, nil
+}
+
+// maxReferrers bounds what is read of a list that others can write to as well.
+const maxReferrers = 100
+
+// Findings returns the findings that Publish kept with an artifact, as they were
+// pushed. Where none were the error is ErrNotFound. Of several, as other releases
+// of the checks leave them, it returns the last that the registry lists.
+func (c *Client) Findings(ctx context.Context, repository, manifestDigest string) ([]byte, error) {
+	o, err := c.begin(ctx, repository, "the look-up", c.options.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	defer o.end()
+	there, err := o.referrers(ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.Digest(manifestDigest)})
+	if err != nil {
+		return nil, err
+	}
+	if len(there) == 0 {
+		return nil, &Error{Reason: RegistryRefused, Err: ErrNotFound, Message: fmt.Sprintf(
+			"the registry %s holds no findings about %s@%s", o.repo.Reference.Registry, o.repo.Reference.Repository, manifestDigest)}
+	}
+	return o.readFindings(there[len(there)-1])
+}
+
+func (o *call) readFindings(desc ocispec.Descriptor) ([]byte, error) {
+	raw, err := o.read(desc, o.repo.Manifests().Fetch)
+	if err != nil {
+		return nil, err
+	}
+	var m ocispec.Manifest
+	if json.Unmarshal(raw, &m) != nil || len(m.Layers) != 1 || m.Layers[0].MediaType != FindingsMediaType {
+		return nil, &Error{Reason: RegistryInconsistent, Message: fmt.Sprintf(
+			"%s/%s@%s says that it holds findings, and does not: delete it in the registry", o.repo.Reference.Registry, o.repo.Reference.Repository, desc.Digest)}
+	}
+	return o.read(m.Layers[0], o.repo.Blobs().Fetch)
+}
+
+// read fetches what desc names, of at most maxMetadataBytes.
+func (o *call) read(desc ocispec.Descriptor, fetch func(context.Context, ocispec.Descriptor) (io.ReadCloser, error)) ([]byte, error) {
+	body, err := fetch(o.ctx, desc)
+	if err != nil {
+		return nil, o.explain(err)
+	}
+	defer body.Close()
+	raw, err := readAll(body, maxMetadataBytes)
+	if err != nil {
+		return nil, o.explain(err)
+	}
+	if got := digest.FromBytes(raw); got != desc.Digest {
+		return nil, o.inconsistent(desc.Digest.String(), got)
+	}
+	return raw, nil
+}
