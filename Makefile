@@ -34,8 +34,8 @@ demo-clean: ## Remove the state of the demo.
 ##@ To work on it
 
 .PHONY: build
-build: ## Build the manager and the manifest service into bin/.
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/manifest-service
+build: ## Build the manager, the manifest service and the kubectl plugin into bin/.
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/manifest-service ./cmd/kubectl-miniprogram
 
 .PHONY: generate
 generate: ## Write what is generated: deep copies, CRDs, the API reference, RBAC, samples.

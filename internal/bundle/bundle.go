@@ -113,6 +113,9 @@ func Read(archive io.ReaderAt, size int64, want Expect, limits Limits) (*Bundle,
 	if err == nil {
 		err = found.err()
 	}
+	if bad, ok := errors.AsType[*CheckError](err); ok {
+		bad.Seen = Seen{Format: b.Format, AppID: b.AppID, Version: b.Version, ContentDigest: b.ContentDigest}
+	}
 	if err != nil {
 		return nil, err
 	}

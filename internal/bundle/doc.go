@@ -92,4 +92,9 @@
 // hold (not ASCII, or too long to split) gets a PAX path record in front of it.
 // ContentDigest is the SHA-256 of that tar and identifies the content however
 // it was compressed.
+//
+// # Folders
+//
+// Zip goes the other way: it packs a folder into an archive that is the same on
+// every machine, for what pushes bundles from a build.
 package bundle

@@ -51,6 +51,20 @@ type CheckError struct {
 	// Findings holds at least one error; errors before warnings, then sorted by
 	// file, rule and message; at most 100.
 	Findings []Finding
+	// Seen is what was known of the bundle when the checks ended.
+	Seen Seen
+}
+
+// Seen is what is known of a bundle that was not accepted. What the checks did
+// not come to is empty.
+type Seen struct {
+	// Format is never FormatAuto.
+	Format Format
+	// AppID and Version are the manifest's, or those of Expect where the format
+	// carries none.
+	AppID, Version string
+	// ContentDigest is as in Bundle.
+	ContentDigest string
 }
 
 // Error lists the first three findings.

@@ -72,11 +72,7 @@ func (r *MiniProgramVersionReconciler) check(s *versionScope, fetched *source.Fe
 	for _, p := range s.program.Spec.Permissions {
 		want.Declared.Permissions = append(want.Declared.Permissions, p.Name)
 	}
-	limits := r.Limits
-	if fetched.MadeOf != "" {
-		limits.ArchiveBytes = fetched.Size // the layer was measured, and what it expands to
-	}
-	b, err := bundle.Read(fetched, fetched.Size, want, limits)
+	b, err := bundle.Read(fetched, fetched.Size, want, fetched.Bounds(r.Limits))
 	if bad, ok := errors.AsType[*bundle.CheckError](err); ok {
 		return nil, s.refuse(bad)
 	}

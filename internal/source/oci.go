@@ -159,7 +159,7 @@ func (o *OCI) open(ctx context.Context, text string, cred *Credentials) (*ociFet
 		return nil, &PermanentError{SourceInvalid, fmt.Sprintf("%s %q has a digest that is no sha256: name the sha256 digest", ociRefField, text)}
 	}
 	scheme := "https"
-	if o.transport.guard.AllowInsecure && isThisMachine(ref.Registry) {
+	if o.transport.guard.AllowInsecure && IsThisMachine(ref.Registry) {
 		scheme = "http"
 	}
 	if err := o.checkPlace(scheme, ref, text); err != nil {
@@ -205,7 +205,9 @@ func (o *OCI) checkPlace(scheme string, ref registry.Reference, text string) err
 	return nil
 }
 
-func isThisMachine(hostPort string) bool {
+// IsThisMachine reports whether a host, with or without a port, is this machine: the
+// only one that plain http is spoken with.
+func IsThisMachine(hostPort string) bool {
 	host := (&url.URL{Host: hostPort}).Hostname()
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || (err == nil && addr.Unmap().IsLoopback())

@@ -108,6 +108,15 @@ type Fetched struct {
 	file *os.File
 }
 
+// Bounds are the limits for reading the archive. One that was made of a tar may be
+// as large as it is: the layer was measured, and what it expands to.
+func (f *Fetched) Bounds(l bundle.Limits) bundle.Limits {
+	if f.MadeOf != "" {
+		l.ArchiveBytes = f.Size
+	}
+	return l
+}
+
 // Open returns a reader from the first byte. It may be called any number of
 // times until Close, so that a push can start again.
 func (f *Fetched) Open() (io.ReadCloser, error) {
