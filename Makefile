@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # Modules of this repository, as folders.
-MODULES := . sdk/go hack/controlplane hack/tools
+MODULES := . sdk/go hack/controlplane hack/tools hack/interop
 
 .DEFAULT_GOAL := help
 
@@ -45,6 +45,10 @@ generate: ## Write what is generated: deep copies, CRDs, the API reference, RBAC
 test: controlplane registries ## Run all tests, on a real control plane and real registries. ARGS are for go test.
 	go test $(ARGS) ./...
 	cd sdk/go && go test $(ARGS) ./...
+
+.PHONY: test-interop
+test-interop: controlplane registries $(BIN)/cosign $(BIN)/crane ## Let skopeo, crane and cosign work on what is published and fetched. Building cosign takes minutes, once.
+	PATH=$(BIN):$$PATH go test -tags interop -count 1 -run Interop $(ARGS) ./internal/registry
 
 .PHONY: bench
 bench: controlplane registries ## Run the benchmarks, and render what they measured into README.md.
@@ -109,6 +113,15 @@ $(BIN)/registry: $(TOOLS_MODULE)
 
 $(BIN)/referrers: $(TOOLS_MODULE) hack/tools/referrers/main.go
 	$(build-tool) ./referrers
+
+INTEROP_MODULE := hack/interop/go.mod hack/interop/go.sum
+build-interop = @echo "building $(@F)"; cd hack/interop && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $@
+
+$(BIN)/cosign: $(INTEROP_MODULE)
+	$(build-interop) github.com/sigstore/cosign/v3/cmd/cosign
+
+$(BIN)/crane: $(INTEROP_MODULE)
+	$(build-interop) github.com/google/go-containerregistry/cmd/crane
 
 # golangci-lint with kube-api-linter in it.
 $(BIN)/golangci-lint: $(TOOLS_MODULE)

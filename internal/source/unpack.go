@@ -59,12 +59,12 @@ func packingOf(layer ocispec.Descriptor) packing {
 //
 // It fails with a *bundle.CheckError where the layer is at fault.
 func zipOfTar(ctx context.Context, layer *Fetched, p packing, l Limits) (*Fetched, error) {
-	defer layer.Close()
+	defer func() { _ = layer.Close() }() // it was only read
 	expanded, err := unnamedFile(l.Dir)
 	if err != nil {
 		return nil, err
 	}
-	defer expanded.Close()
+	defer func() { _ = expanded.Close() }() // what was written is of no use any more
 	in := bufio.NewReader(readerFunc(func(p []byte) (int, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, &localError{err}
@@ -76,7 +76,7 @@ func zipOfTar(ctx context.Context, layer *Fetched, p packing, l Limits) (*Fetche
 	}
 	out := bufio.NewWriter(expanded)
 	entries, err := unpack(in, layer.Size, p, out, l)
-	if err = errors.Join(err, out.Flush()); err != nil {
+	if err := errors.Join(err, out.Flush()); err != nil {
 		return nil, err
 	}
 	return storeZip(entries, expanded, l.Dir)
@@ -116,8 +116,9 @@ func expand(in *bufio.Reader, p packing) (stream io.Reader, done func(), err err
 			return nil, nil, err
 		}
 		return r, r.Close, nil
+	default:
+		return in, func() {}, nil
 	}
-	return in, func() {}, nil
 }
 
 // limitExpansion lets no more than the limits through: the ratio is known before

@@ -6,7 +6,7 @@
 // Keys are checked with the standard library alone. An identity is a short-lived
 // certificate whose signing is proven by a transparency log and timestamps; that
 // is sigstore-go's, imported in identity.go and nowhere else. It is the heaviest
-// dependency of the manager, some forty modules (rekor, protobuf, OpenAPI
+// dependency of the manager, some fifty modules (rekor, protobuf, OpenAPI
 // clients), of which nothing is reached but the verification of bytes: its
 // clients for TUF, Fulcio and Rekor are linked in and never called, for the
 // trusted root comes from a file. Writing certificate paths, inclusion proofs and

@@ -7,8 +7,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/sha512"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -42,11 +40,10 @@ func pemOf(t testing.TB, private crypto.Signer) string {
 func sign(t testing.TB, private crypto.Signer, hash crypto.Hash, message []byte) []byte {
 	t.Helper()
 	signed := message
-	switch sum256, sum384 := sha256.Sum256(message), sha512.Sum384(message); hash {
-	case crypto.SHA256:
-		signed = sum256[:]
-	case crypto.SHA384:
-		signed = sum384[:]
+	if hash != 0 {
+		h := hash.New()
+		h.Write(message)
+		signed = h.Sum(nil)
 	}
 	return must[[]byte](t)(private.Sign(rand.Reader, signed, hash))
 }
