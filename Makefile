@@ -63,11 +63,12 @@ FUZZTIME ?= 1m
 
 .PHONY: fuzz
 fuzz: ## Fuzz with every target of the repository, one after another, FUZZTIME each.
-	@for module in . sdk/go; do (cd $$module && go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | while read -r package; do \
-	  for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	@git grep -l '^func Fuzz' -- '*_test.go' | xargs -n 1 dirname | sort -u | while read -r package; do \
+	  cd "$(CURDIR)/$$package"; \
+	  for target in $$(go test -list '^Fuzz' . | grep '^Fuzz'); do \
 	    echo "fuzz $$package $$target"; \
-	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $(ARGS) $$package </dev/null; \
-	  done; done); done
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $(ARGS) . </dev/null; \
+	  done; done
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## Run the linters, on api/ with the conventions of Kubernetes APIs.

@@ -86,6 +86,7 @@ func TestAMiniAppsManifestIsCheckedMemberByMember(t *testing.T) {
 		"pages as text":              {`["pages/index/index", "pages/cart.html", "pages/pay"]`, `"pages/index/index"`, field(`/pages is the string "pages/index/index", but must be a list`)},
 		"a page twice":               {`"pages/pay"]`, `"pages/index/index"]`, field(`/pages/2 is the page "pages/index/index", which /pages/0 lists already; keep one`)},
 		"a page that is not there":   {`"pages/pay"`, `"pages/paid"`, rule("PageMissing", `/pages/2 is "pages/paid", but the bundle has neither pages/paid.html nor pages/paid.js; add the page or remove it from the list`)},
+		"a page to fool a terminal":  {`"pages/pay"`, `"pages/\u001b[2Jp\u007fay"`, rule("PageMissing", `/pages/2 is "pages/\x1b[2Jp\x7fay", but the bundle has neither pages/\x1b[2Jp\x7fay.html nor pages/\x1b[2Jp\x7fay.js; add the page or remove it from the list`)},
 		"a page from elsewhere":      {`"pages/pay"`, `"https://evil.example/pay"`, rule("PageExternal", `/pages/2 is "https://evil.example/pay"`+outside)},
 		"a page of another host":     {`"pages/pay"`, `"//evil.example/pay"`, rule("PageExternal", `/pages/2 is "//evil.example/pay"`+outside)},
 		"a script as page":           {`"pages/pay"`, `"javascript:alert(1)"`, rule("PageExternal", `/pages/2 is "javascript:alert(1)"`+outside)},

@@ -131,9 +131,9 @@ func TestMemoryIsBoundedHoweverMuchIsWrong(t *testing.T) {
 		may  int64 // MiB
 	}{
 		"names":              {many.bytes(), 160},
-		"no member fits":     {fill(`{"pages":[0`, `,0`, `]}`), 64},
+		"no member fits":     {fill(`{"pages":[0`, `,0`, `]}`), 24},
 		"objects of objects": {fill(`{"icons":[{}`, `,{}`, `]}`), 64},
-		"lists of lists":     {fill(`{"icons":[[]`, `,[]`, `]}`), 64},
+		"lists of lists":     {fill(`{"icons":[[]`, `,[]`, `]}`), 18},
 		"one key again":      {fill(`{"a":0`, `,"a":0`, `}`), 64},
 		"members":            {fill(`{"":0`, `,"a":0`, `}`), 64},
 	} {

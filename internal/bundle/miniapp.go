@@ -39,7 +39,7 @@ func (c *manifestCheck) miniApp() error {
 		b.Pages = append(b.Pages, page.value)
 		if !b.hasRoute(page.value) {
 			c.found.fail(rulePageMissing, c.path, "%s is %s, but the bundle has neither %s.html nor %s.js; add the page or remove it from the list",
-				page.pointer, quote(page.value), cut(page.value, 80), cut(page.value, 80))
+				page.pointer, quote(page.value), showPath(cut(page.value, 80)), showPath(cut(page.value, 80)))
 		}
 	}
 	if len(b.Pages) > 0 {

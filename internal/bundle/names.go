@@ -224,12 +224,15 @@ func folded(path string) string {
 	return norm.NFC.String(strings.Map(foldRune, cases.Fold().String(path)))
 }
 
-// foldRune returns the smallest code point that differs from r in case only.
-// cases.Fold leaves some apart, as the two cases of Cherokee.
+// foldRune returns the smallest letter that differs from r in case only.
+// cases.Fold leaves some apart, as the two cases of Cherokee. The Greek iota has
+// a mark among its cases, which would move and join others.
 func foldRune(r rune) rune {
 	smallest := r
 	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
-		smallest = min(smallest, other)
+		if unicode.Is(unicode.Mn, smallest) || other < smallest && !unicode.Is(unicode.Mn, other) {
+			smallest = other
+		}
 	}
 	return smallest
 }

@@ -173,6 +173,8 @@ func TestNamesThatSomeFileSystemsTakeForTheSameAreRefused(t *testing.T) {
 		"the dotted I, decomposed":         {"\u0130", "i\u0307", true},
 		"Cherokee, small and capital":      {"\uab70", "\u13a0", true},
 		"marks in another order":           {"a\u0323\u0307", "a\u0307\u0323", true},
+		"folds to two, marks reordered":    {"\u1fb4", "\u03b1\u0345\u0301", true},
+		"an accent on another letter":      {"\u03b1\u03af", "\u03ac\u03b9", false},
 		"the Angstrom sign":                {"\u212b", "\u00e5", true},
 		"Hangul and its letters":           {"\uac00", "\u1100\u1161", true},
 		"with a joiner and without":        {"index\u200d.js", "index.js", true},
