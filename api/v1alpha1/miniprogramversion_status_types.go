@@ -132,6 +132,13 @@ type Artifact struct {
 	// content is the deterministic tar of its files, compressed.
 	// +optional
 	Content *Blob `json:"content,omitempty"`
+	// findings is the digest of the manifest that refers to the artifact and holds
+	// all that the checks found. Unset: the registry refuses such manifests, so that
+	// status.findings has all that was kept.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=71
+	// +optional
+	Findings string `json:"findings,omitempty"`
 }
 
 // BundleStatus is what the checks read in the bundle.

@@ -22,7 +22,6 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/controller"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
-	"github.com/miniprogram-dev/miniprogram-operator/internal/registry"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/signing"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/source"
 )
@@ -104,9 +103,10 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 	agent := "miniprogram-manager/" + version
 	transport := source.NewTransport(guard)
 	fetch := source.Limits{Dir: o.tempDir, MaxBytes: o.maxBundleBytes}
-	artifacts := registry.New(registry.Options{
-		Host: o.registry, Prefix: o.registryPrefix, PlainHTTP: o.registryPlainHTTP, DockerConfig: o.dockerConfig, UserAgent: agent,
-	})
+	artifacts, err := o.artifacts(agent)
+	if err != nil {
+		return err
+	}
 	shared := controller.Shared{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("miniprogram-manager"),
 		Namespace: o.namespace, PublicationNamespace: o.publicationNamespace, ManifestURL: o.manifestURL,

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/registry"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/source"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/source/cosign"
 )
@@ -19,6 +19,7 @@ type options struct {
 	namespace, publicationNamespace        string
 	signingSecret, trustedKeys             string
 	registry, registryPrefix, dockerConfig string
+	registryCAFile                         string
 	registryPlainHTTP                      bool
 	manifestURL                            string
 	allowInsecureSources                   bool
@@ -39,6 +40,7 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.StringVar(&o.registry, "registry", "", "host[:port] of the OCI registry that artifacts are pushed to (required)")
 	fs.StringVar(&o.registryPrefix, "registry-prefix", "miniprograms", "part of the repositories' names before <namespace>/<mini program>")
 	fs.StringVar(&o.dockerConfig, "registry-config", "", "file with the registry's credentials, as a Secret of type kubernetes.io/dockerconfigjson mounts it")
+	fs.StringVar(&o.registryCAFile, "registry-ca-file", "", "PEM file with certificate authorities that are trusted for the registry, beside those of the system")
 	fs.BoolVar(&o.registryPlainHTTP, "registry-plain-http", false, "speak http with the registry")
 	fs.StringVar(&o.manifestURL, "manifest-url", "", "URL of the manifest service, for status.url of HostApps")
 	fs.BoolVar(&o.allowInsecureSources, "allow-insecure-sources", false, "fetch bundles over http too")
@@ -70,6 +72,17 @@ func (o *options) validate() error {
 	return nil
 }
 
+// artifacts is the registry that is published to.
+func (o *options) artifacts(userAgent string) (*registry.Client, error) {
+	trusted, err := registry.RootCAs(o.registryCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("--registry-ca-file: %w", err)
+	}
+	return registry.New(registry.Options{
+		Host: o.registry, Prefix: o.registryPrefix, PlainHTTP: o.registryPlainHTTP, DockerConfig: o.dockerConfig, RootCAs: trusted, UserAgent: userAgent,
+	}), nil
+}
+
 // guard says where sources may be fetched from.
 func (o *options) guard() (source.Guard, error) {
 	g := source.Guard{AllowInsecure: o.allowInsecureSources}
@@ -80,18 +93,8 @@ func (o *options) guard() (source.Guard, error) {
 	if g.RefusedNets, err = parseNets("refused-source-networks", o.refusedNets); err != nil {
 		return g, err
 	}
-	if o.sourceCAFile == "" {
-		return g, nil
-	}
-	data, err := os.ReadFile(o.sourceCAFile)
-	if err != nil {
+	if g.RootCAs, err = registry.RootCAs(o.sourceCAFile); err != nil {
 		return g, fmt.Errorf("--source-ca-file: %w", err)
-	}
-	if g.RootCAs, err = x509.SystemCertPool(); err != nil {
-		return g, fmt.Errorf("reading the certificate authorities of the system: %w", err)
-	}
-	if !g.RootCAs.AppendCertsFromPEM(data) {
-		return g, fmt.Errorf("--source-ca-file: %s holds no certificate in PEM", o.sourceCAFile)
 	}
 	return g, nil
 }

@@ -63,6 +63,7 @@ func parse(arguments []string) (*flags, error) {
 	fs.StringVar(&f.tlsKey, "tls-key", "", "PEM `file` with its key")
 	fs.StringVar(&f.registry.Host, "registry", "", "`host` of the registry, such as registry.example.com:5000")
 	fs.StringVar(&f.registry.Prefix, "registry-prefix", "", "`path` before the repositories that published ConfigMaps name: the manager's flag of the same name")
+	registryCAs := fs.String("registry-ca-file", "", "PEM `file` with certificate authorities that are trusted for the registry, beside those of the system")
 	fs.BoolVar(&f.registry.PlainHTTP, "registry-plain-http", false, "speak HTTP to the registry")
 	fs.StringVar(&f.registry.DockerConfig, "registry-credentials", "", "`file` in the form of a dockerconfigjson Secret; unset: none")
 	fs.DurationVar(&f.shutdownDelay, "shutdown-delay", 5*time.Second, "how long to go on serving, not ready, after SIGTERM")
@@ -79,6 +80,10 @@ func parse(arguments []string) (*flags, error) {
 		return nil, errors.New("-tls-cert and -tls-key go together")
 	}
 	f.registry.UserAgent = "miniprogram-manifest-service/" + version
+	var err error
+	if f.registry.RootCAs, err = registry.RootCAs(*registryCAs); err != nil {
+		return nil, fmt.Errorf("-registry-ca-file: %w", err)
+	}
 	return f, nil
 }
 

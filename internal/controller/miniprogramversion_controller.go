@@ -50,6 +50,8 @@ type MiniProgramVersionReconciler struct {
 	Packer string
 	// Concurrency is how many versions are worked on at a time.
 	Concurrency int
+
+	codes codeClaims
 }
 
 // versionScope is what one pass knows.

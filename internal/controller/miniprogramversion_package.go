@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 
 	"github.com/Masterminds/semver/v3"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -46,6 +47,7 @@ func (r *MiniProgramVersionReconciler) packageBundle(ctx context.Context, s *ver
 		st.HostApps = slices.Clone(s.program.Spec.HostApps) // packaged before they were recorded
 	}
 	if s.version.Status.Artifact != nil || withdrawn(s.version) {
+		r.codes.forget(client.ObjectKeyFromObject(s.version))
 		return nil
 	}
 	fetched, err := r.fetch(ctx, s)
@@ -60,7 +62,14 @@ func (r *MiniProgramVersionReconciler) packageBundle(ctx context.Context, s *ver
 	if err != nil {
 		return err
 	}
-	return r.publish(ctx, s, fetched, b)
+	if err := r.claimCode(ctx, s, b); err != nil {
+		return err
+	}
+	if err := r.publish(ctx, s, fetched, b); err != nil {
+		r.codes.forget(client.ObjectKeyFromObject(s.version))
+		return err
+	}
+	return nil
 }
 
 func (r *MiniProgramVersionReconciler) check(s *versionScope, fetched *source.Fetched) (*bundle.Bundle, error) {
@@ -108,6 +117,9 @@ func (r *MiniProgramVersionReconciler) publish(ctx context.Context, s *versionSc
 	if err != nil {
 		return err
 	}
+	if artifact.Findings, err = r.findings(b); err != nil {
+		return err
+	}
 	published, err := r.Registry.Publish(ctx, artifact)
 	if err != nil {
 		return r.explainRegistry(s, err)
@@ -116,8 +128,12 @@ func (r *MiniProgramVersionReconciler) publish(ctx context.Context, s *versionSc
 	s.version.Status.Artifact = &v1alpha1.Artifact{
 		Repository: published.Repository, Digest: published.Digest, MediaType: published.MediaType,
 		SizeBytes: published.Size, PushTime: &at,
-		Archive: &v1alpha1.Blob{Digest: published.Archive.Digest.String(), SizeBytes: published.Archive.Size, MediaType: published.Archive.MediaType},
-		Content: &v1alpha1.Blob{Digest: published.Content.Digest.String(), SizeBytes: published.Content.Size, MediaType: published.Content.MediaType},
+		Archive:  &v1alpha1.Blob{Digest: published.Archive.Digest.String(), SizeBytes: published.Archive.Size, MediaType: published.Archive.MediaType},
+		Content:  &v1alpha1.Blob{Digest: published.Content.Digest.String(), SizeBytes: published.Content.Size, MediaType: published.Content.MediaType},
+		Findings: published.Findings,
+	}
+	if published.FindingsRefused != "" {
+		r.event(s.version, corev1.EventTypeWarning, "FindingsNotKept", "Publish", "the registry took the artifact and refuses what refers to it (%s): only the findings in status.findings are kept", published.FindingsRefused)
 	}
 	if fetched.VerifiedBy != "" {
 		if s.version.Status.Source == nil {
@@ -132,6 +148,19 @@ func (r *MiniProgramVersionReconciler) publish(ctx context.Context, s *versionSc
 		Files: int32(len(b.Files)), AppID: config.AppID, VersionCode: config.VersionCode, Pages: int32(len(b.Pages)), EntryPage: b.EntryPage,
 	}
 	return nil
+}
+
+// findings are all that the checks found, and who checked: another release of the
+// checks may find something else.
+func (r *MiniProgramVersionReconciler) findings(b *bundle.Bundle) ([]byte, error) {
+	found := b.Findings
+	if found == nil {
+		found = []bundle.Finding{}
+	}
+	return json.Marshal(struct {
+		Findings []bundle.Finding `json:"findings"`
+		Packer   string           `json:"packer"`
+	}{found, r.Packer})
 }
 
 func (r *MiniProgramVersionReconciler) artifactConfig(s *versionScope, fetched *source.Fetched, b *bundle.Bundle, d v1alpha1.Declaration) (registry.ArtifactConfig, error) {
@@ -189,28 +218,28 @@ func (r *MiniProgramVersionReconciler) explainRegistry(s *versionScope, err erro
 // packed is the content layer in a temporary file: its digest must be known
 // before it is pushed, and a push that is tried again reads it again.
 type packed struct {
-	path string
+	file *os.File
 	blob registry.Blob
 }
 
-func (p *packed) remove() { _ = os.Remove(p.path) }
+func (p *packed) remove() { _ = p.file.Close() } // nothing was written that could be lost
 
 func (r *MiniProgramVersionReconciler) packContent(b *bundle.Bundle) (*packed, error) {
-	f, err := os.CreateTemp(r.TempDir, "content-*.tar.zst")
+	f, err := source.UnnamedFile(r.TempDir)
 	if err != nil {
-		return nil, fmt.Errorf("making a temporary file: %w", err)
+		return nil, err
 	}
-	p := &packed{path: f.Name()}
+	p := &packed{file: f}
 	sum := sha256.New()
 	err = b.WriteContent(io.MultiWriter(f, sum))
 	size, serr := f.Seek(0, io.SeekCurrent)
-	if err = errors.Join(err, serr, f.Close()); err != nil {
+	if err = errors.Join(err, serr); err != nil {
 		p.remove()
 		return nil, fmt.Errorf("packing the content: %w", err)
 	}
 	p.blob = registry.Blob{
 		Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil)), Size: size,
-		Open: func() (io.ReadCloser, error) { return os.Open(p.path) },
+		Open: func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(f, 0, size)), nil },
 	}
 	return p, nil
 }

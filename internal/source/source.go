@@ -187,7 +187,7 @@ var errTooLarge = errors.New("larger than the limit")
 // spool streams body into a file of its own and computes its digest on the way.
 // At most max bytes are written; a longer body is errTooLarge.
 func spool(dir string, body io.Reader, limit int64, origin string) (_ *Fetched, err error) {
-	file, err := unnamedFile(dir)
+	file, err := UnnamedFile(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -213,9 +213,9 @@ func spool(dir string, body io.Reader, limit int64, origin string) (_ *Fetched, 
 	}, nil
 }
 
-// unnamedFile makes a temporary file. Its name goes at once: the file lives as
+// UnnamedFile makes a temporary file. Its name goes at once: the file lives as
 // long as it is open, and a manager that is killed leaves nothing behind.
-func unnamedFile(dir string) (*os.File, error) {
+func UnnamedFile(dir string) (*os.File, error) {
 	file, err := os.CreateTemp(dir, "bundle-*")
 	if err != nil {
 		return nil, fmt.Errorf("making a file for the bundle: %w", err)

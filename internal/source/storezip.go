@@ -19,7 +19,7 @@ import (
 // archive/zip, so that no release of Go changes them.
 func storeZip(entries []tarEntry, expanded io.ReaderAt, dir string) (_ *Fetched, err error) {
 	slices.SortFunc(entries, func(a, b tarEntry) int { return cmp.Compare(a.name, b.name) })
-	file, err := unnamedFile(dir)
+	file, err := UnnamedFile(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func packingOf(layer ocispec.Descriptor) packing {
 // It fails with a *bundle.CheckError where the layer is at fault.
 func zipOfTar(ctx context.Context, layer *Fetched, p packing, l Limits) (*Fetched, error) {
 	defer func() { _ = layer.Close() }() // it was only read
-	expanded, err := unnamedFile(l.Dir)
+	expanded, err := UnnamedFile(l.Dir)
 	if err != nil {
 		return nil, err
 	}
