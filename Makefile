@@ -47,10 +47,11 @@ test: controlplane registries ## Run all tests, on a real control plane and real
 	cd sdk/go && go test $(ARGS) ./...
 
 .PHONY: bench
-bench: controlplane registries ## Run the benchmarks, and render what they measured into README.md.
-	@mkdir -p docs/bench
-	@{ go test -p 1 -timeout 30m -run '^$$' -bench . ./... && cd sdk/go && go test -run '^$$' -bench . -benchmem ./...; } | \
-	  grep -vE '^(ok|PASS|\?) ?' | tee $(CURDIR)/docs/bench/transcript.txt
+bench: controlplane registries ## Run the benchmarks: a figure a line, and docs/bench/figures.json. BENCH=: only these, and no file.
+	@go run ./hack/bench $(if $(BENCH),-bench '$(BENCH)')
+
+.PHONY: figures
+figures: ## Render the figures that were measured into README.md.
 	@go run ./hack/readme
 
 .PHONY: lint

@@ -98,7 +98,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 	limits := bundle.DefaultLimits()
 	limits.ArchiveBytes = o.maxBundleBytes
 	agent := "miniprogram-manager/" + version
-	transport := source.NewTransport(source.Guard{AllowInsecure: o.allowInsecureSources, AllowedNets: nets})
+	transport := source.NewTransport(source.Guard{AllowInsecure: o.allowInsecureSources, AllowedNets: nets, RequestsPerSecond: o.requestsPerSecond})
 	fetch := source.Limits{Dir: o.tempDir, MaxBytes: o.maxBundleBytes}
 	artifacts := registry.New(registry.Options{
 		Host: o.registry, Prefix: o.registryPrefix, PlainHTTP: o.registryPlainHTTP, DockerConfig: o.dockerConfig, UserAgent: agent,

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/source"
 )
 
 // options are the flags.
@@ -20,6 +21,7 @@ type options struct {
 	manifestURL                            string
 	allowInsecureSources                   bool
 	allowedNets                            string
+	requestsPerSecond                      int
 	tempDir                                string
 	concurrency                            int
 	maxBundleBytes                         int64
@@ -39,6 +41,7 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.StringVar(&o.manifestURL, "manifest-url", "", "URL of the manifest service, for status.url of HostApps")
 	fs.BoolVar(&o.allowInsecureSources, "allow-insecure-sources", false, "fetch bundles over http too")
 	fs.StringVar(&o.allowedNets, "allowed-source-networks", "", "comma-separated CIDRs that bundles may be fetched from although they are not public")
+	fs.IntVar(&o.requestsPerSecond, "source-requests-per-second", source.DefaultRequestsPerSecond, "how many requests for bundles go to one host in a second")
 	fs.StringVar(&o.tempDir, "temp-dir", os.TempDir(), "directory for bundles while they are checked")
 	fs.IntVar(&o.concurrency, "concurrency", 4, "how many versions are packaged at a time")
 	fs.Int64Var(&o.maxBundleBytes, "max-bundle-bytes", bundle.DefaultLimits().ArchiveBytes, "largest bundle, in bytes")
@@ -54,8 +57,8 @@ func (o *options) validate() error {
 	if _, err := o.nets(); err != nil {
 		return err
 	}
-	if o.concurrency < 1 || o.maxBundleBytes < 1 {
-		return errors.New("--concurrency and --max-bundle-bytes must be at least 1")
+	if o.concurrency < 1 || o.maxBundleBytes < 1 || o.requestsPerSecond < 1 {
+		return errors.New("--concurrency, --max-bundle-bytes and --source-requests-per-second must be at least 1")
 	}
 	return nil
 }
