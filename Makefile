@@ -51,10 +51,11 @@ test-interop: controlplane registries $(BIN)/cosign $(BIN)/crane ## Let skopeo, 
 	PATH=$(BIN):$$PATH go test -tags interop -count 1 -run Interop $(ARGS) ./internal/registry
 
 .PHONY: bench
-bench: controlplane registries ## Run the benchmarks, and render what they measured into README.md.
-	@mkdir -p docs/bench
-	@{ go test -p 1 -timeout 30m -run '^$$' -bench . ./... && cd sdk/go && go test -run '^$$' -bench . -benchmem ./...; } | \
-	  grep -vE '^(ok|PASS|\?) ?' | tee $(CURDIR)/docs/bench/transcript.txt
+bench: controlplane registries ## Run the benchmarks: a figure a line, and docs/bench/figures.json. BENCH=: only these, and no file.
+	@go run ./hack/bench $(if $(BENCH),-bench '$(BENCH)')
+
+.PHONY: figures
+figures: ## Render the figures that were measured into README.md.
 	@go run ./hack/readme
 
 # How long each target of fuzz runs. Minimizing is bounded, for it takes the time

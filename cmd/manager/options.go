@@ -25,6 +25,7 @@ type options struct {
 	allowInsecureSources                   bool
 	allowedNets, refusedNets               string
 	sourceCAFile, sigstoreRoot             string
+	requestsPerSecond                      int
 	tempDir                                string
 	concurrency                            int
 	maxBundleBytes                         int64
@@ -48,6 +49,7 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.StringVar(&o.refusedNets, "refused-source-networks", "", "comma-separated CIDRs that bundles may not be fetched from although they are public, as those of the cluster's own pods and services")
 	fs.StringVar(&o.sourceCAFile, "source-ca-file", "", "PEM file with certificate authorities that are trusted for sources, beside those of the system")
 	fs.StringVar(&o.sigstoreRoot, "sigstore-trusted-root", "", "trusted_root.json of a Sigstore; without it, signatures of identities (spec.verification.identities) cannot be checked")
+	fs.IntVar(&o.requestsPerSecond, "source-requests-per-second", source.DefaultRequestsPerSecond, "how many requests for bundles go to one host in a second")
 	fs.StringVar(&o.tempDir, "temp-dir", os.TempDir(), "directory for bundles while they are checked")
 	fs.IntVar(&o.concurrency, "concurrency", 4, "how many versions are packaged at a time")
 	fs.Int64Var(&o.maxBundleBytes, "max-bundle-bytes", bundle.DefaultLimits().ArchiveBytes, "largest bundle, in bytes")
@@ -66,8 +68,8 @@ func (o *options) validate() error {
 	if _, err := o.signatures(); err != nil {
 		return err
 	}
-	if o.concurrency < 1 || o.maxBundleBytes < 1 {
-		return errors.New("--concurrency and --max-bundle-bytes must be at least 1")
+	if o.concurrency < 1 || o.maxBundleBytes < 1 || o.requestsPerSecond < 1 {
+		return errors.New("--concurrency, --max-bundle-bytes and --source-requests-per-second must be at least 1")
 	}
 	return nil
 }
@@ -85,7 +87,7 @@ func (o *options) artifacts(userAgent string) (*registry.Client, error) {
 
 // guard says where sources may be fetched from.
 func (o *options) guard() (source.Guard, error) {
-	g := source.Guard{AllowInsecure: o.allowInsecureSources}
+	g := source.Guard{AllowInsecure: o.allowInsecureSources, RequestsPerSecond: o.requestsPerSecond}
 	var err error
 	if g.AllowedNets, err = parseNets("allowed-source-networks", o.allowedNets); err != nil {
 		return g, err

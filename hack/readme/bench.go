@@ -1,73 +1,119 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
-// measurement is one line of a benchmark's output: its name without the number of
-// processors, and the figures by unit.
-type measurement struct {
-	name    string
-	figures map[string]float64
+// benchmarks are what `make bench` measured.
+type benchmarks struct {
+	Time, Go, OS string
+	CPUs         int
+	Figures      []benchmark
 }
 
-var processors = regexp.MustCompile(`-[0-9]+$`)
+// benchmark is one figure: its name is that of the benchmark and of what it
+// reported, joined by a dot.
+type benchmark struct {
+	Name  string
+	Value float64
+	Unit  string
+}
 
-// measurements reads the Go benchmark format
-// (golang.org/design/14313-benchmark-format).
-func measurements(output string) []measurement {
-	var out []measurement
-	for line := range strings.Lines(output) {
-		fields := strings.Fields(line)
-		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") {
-			continue
+func readBenchmarks(data []byte) (*benchmarks, error) {
+	var b benchmarks
+	if err := json.Unmarshal(data, &b); err != nil {
+		return nil, fmt.Errorf("%s: %w", benchFile, err)
+	}
+	return &b, nil
+}
+
+// table renders rows, of which each names the figures of its cells. A figure that
+// was not measured is an error: a table has no holes.
+type table struct {
+	of   *benchmarks
+	text strings.Builder
+	err  error
+}
+
+func (t *table) head(columns ...string) {
+	fmt.Fprintf(&t.text, "| %s |\n|%s\n", strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
+}
+
+// formats are how figures are shown, by their unit.
+var formats = map[string]string{"ms": "%.1f ms", "s": "%.1f s", "MiB": "%.0f MiB", "1": "%.2f"}
+
+// row writes the first cell and the figures of the others.
+func (t *table) row(first string, names ...string) {
+	fmt.Fprintf(&t.text, "| %s |", first)
+	for _, name := range names {
+		i := slices.IndexFunc(t.of.Figures, func(f benchmark) bool { return f.Name == name })
+		if i < 0 {
+			t.err = fmt.Errorf("%s has no figure %s: run `make bench`", benchFile, name)
+			return
 		}
-		m := measurement{processors.ReplaceAllString(fields[0], ""), map[string]float64{}}
-		for pair := range slices.Chunk(fields[2:], 2) {
-			if value, err := strconv.ParseFloat(pair[0], 64); err == nil && len(pair) == 2 {
-				m.figures[pair[1]] = value
+		f := t.of.Figures[i]
+		format, ok := formats[f.Unit]
+		if !ok {
+			t.err = fmt.Errorf("%s: nobody knows how to show the unit %q of %s", benchFile, f.Unit, name)
+			return
+		}
+		fmt.Fprintf(&t.text, " "+format+" |", f.Value)
+	}
+	t.text.WriteByte('\n')
+}
+
+func (t *table) end() (string, error) { return strings.TrimSuffix(t.text.String(), "\n"), t.err }
+
+// under are the distinct first parts of the names below a prefix, in the order of the file.
+func (b *benchmarks) under(prefix string) []string {
+	var out []string
+	for _, f := range b.Figures {
+		if rest, ok := strings.CutPrefix(f.Name, prefix); ok {
+			if part, _, _ := strings.Cut(rest, "."); !slices.Contains(out, part) {
+				out = append(out, part)
 			}
 		}
-		out = append(out, m)
 	}
 	return out
 }
 
 // approvalsTable shows what approvals cost: by the length of the queue, and by
 // the kind of write.
-func approvalsTable(output string) (string, error) {
-	if strings.Contains(output, "--- FAIL") {
-		return "", fmt.Errorf("%s is of a run that failed: run `make bench`", benchFile)
-	}
-	all := measurements(output)
-	var b strings.Builder
-	b.WriteString("| versions that wait | a page of 10 of the queue | all of it | approve one | until the version says so |\n|---|---|---|---|---|\n")
-	rows := 0
-	for _, list := range all {
-		queue, ok := strings.CutSuffix(list.name, "/list")
-		n, waits := strings.CutPrefix(queue, "BenchmarkWaiting/versions=")
-		i := slices.IndexFunc(all, func(m measurement) bool { return m.name == queue+"/approve" })
-		if !ok || !waits || i < 0 {
-			continue
-		}
-		rows++
-		fmt.Fprintf(&b, "| %s | %.1f ms | %.1f ms | %.1f ms | %.1f ms |\n", n,
-			list.figures["page-ms"], list.figures["all-ms"], all[i].figures["decide-ms"], all[i].figures["reconcile-ms"])
-	}
-	b.WriteString("\n| write (a dry run, on two API servers by turns) | without policies | with | they cost |\n|---|---|---|---|\n")
-	for _, m := range all {
-		if name, ok := strings.CutPrefix(m.name, "BenchmarkAdmission/"); ok {
-			rows++
-			fmt.Fprintf(&b, "| %s | %.1f ms | %.1f ms | %.1f ms |\n", strings.ReplaceAll(name, "-", " "),
-				m.figures["without-ms"], m.figures["with-ms"], m.figures["cost-ms"])
-		}
-	}
-	if rows == 0 {
+func approvalsTable(b *benchmarks) (string, error) {
+	queues, writes := b.under("waiting.versions="), b.under("admission.")
+	if len(queues) == 0 || len(writes) == 0 {
 		return "", fmt.Errorf("%s has no measurement of approvals: run `make bench`", benchFile)
 	}
-	return strings.TrimSuffix(b.String(), "\n"), nil
+	t := &table{of: b}
+	t.head("versions that wait", "a page of 10 of the queue", "all of it", "approve one", "until the version says so")
+	for _, n := range queues {
+		of := "waiting.versions=" + n
+		t.row(n, of+".list.page_ms", of+".list.all_ms", of+".approve.decide_ms", of+".approve.reconcile_ms")
+	}
+	t.text.WriteByte('\n')
+	t.head("write (a dry run, on two API servers by turns)", "without policies", "with", "they cost")
+	for _, write := range writes {
+		of := "admission." + write
+		t.row(strings.ReplaceAll(write, "-", " "), of+".without_ms", of+".with_ms", of+".cost_ms")
+	}
+	return t.end()
+}
+
+// publishTable shows what it takes to publish.
+func publishTable(b *benchmarks) (string, error) {
+	t := &table{of: b}
+	t.head("push of an artifact of", "`oras.Copy` of the same layers", "ours, with the tag looked up first and all read back", "ratio")
+	for _, size := range []string{"1", "10", "100"} {
+		of := "publish.push_" + size + "MiB"
+		t.row(size+" MiB", of+".oras_ms", of+".push_ms", of+".ratio_oras")
+	}
+	t.text.WriteByte('\n')
+	t.head("1,000 versions of 200 KiB, applied at once", "")
+	t.row("until all are Ready", "publish.1000.seconds")
+	t.row("writes to the API server for each version", "publish.1000.writes_per_version")
+	t.row("greatest memory of the manager", "publish.1000.peak_rss_mib")
+	return t.end()
 }

@@ -21,7 +21,7 @@ const (
 	readmeFile     = "README.md"
 	transcriptFile = "docs/demo/transcript.txt"
 	figuresFile    = "docs/demo/figures.json"
-	benchFile      = "docs/bench/transcript.txt"
+	benchFile      = "docs/bench/figures.json"
 )
 
 func main() {
@@ -50,11 +50,18 @@ func run(check bool) error {
 	if err != nil {
 		return err
 	}
-	bench, err := os.ReadFile(benchFile)
+	if data, err = os.ReadFile(benchFile); err != nil {
+		return err
+	}
+	bench, err := readBenchmarks(data)
 	if err != nil {
 		return err
 	}
-	approvals, err := approvalsTable(string(bench))
+	approvals, err := approvalsTable(bench)
+	if err != nil {
+		return err
+	}
+	publish, err := publishTable(bench)
 	if err != nil {
 		return err
 	}
@@ -63,6 +70,7 @@ func run(check bool) error {
 		"transcript": "```console\n$ make demo CHECK=1\n" + excerpt(string(transcript)) + "\n```",
 		"figures":    table,
 		"approvals":  approvals,
+		"publish":    publish,
 	} {
 		if text, err = replace(text, name, block); err != nil {
 			return err

@@ -28,10 +28,11 @@ func TestTheExcerptKeepsPartsAndMarksWhatIsLeftOut(t *testing.T) {
 }
 
 func TestMeasurementsOfApprovalsBecomeTables(t *testing.T) {
-	got, err := approvalsTable("goos: linux\n" +
-		"BenchmarkWaiting/versions=10/list-2 \t 30\t 12796002 ns/op\t 7.643 all-ms\t 4.167 page-ms\n" +
-		"BenchmarkWaiting/versions=10/approve-2 \t 30\t 32029070 ns/op\t 11.65 decide-ms\t 17.24 reconcile-ms\n" +
-		"BenchmarkAdmission/change-a-program-2 \t 50\t 147643 ns/op\t 1.054 cost-ms\t 6.695 with-ms\t 5.641 without-ms\nPASS\n")
+	got, err := approvalsTable(&benchmarks{Figures: []benchmark{
+		{"waiting.versions=10.list.all_ms", 7.643, "ms"}, {"waiting.versions=10.list.page_ms", 4.167, "ms"},
+		{"waiting.versions=10.approve.decide_ms", 11.65, "ms"}, {"waiting.versions=10.approve.reconcile_ms", 17.24, "ms"},
+		{"admission.change-a-program.cost_ms", 1.054, "ms"}, {"admission.change-a-program.with_ms", 6.695, "ms"}, {"admission.change-a-program.without_ms", 5.641, "ms"},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,11 +45,13 @@ func TestMeasurementsOfApprovalsBecomeTables(t *testing.T) {
 	}
 }
 
-func TestNoMeasurementsAreNoTable(t *testing.T) {
-	const one = "BenchmarkAdmission/x-2 50 1 ns/op 1 with-ms\n"
-	for name, output := range map[string]string{"nothing": "PASS\n", "a run that failed": one + "--- FAIL: BenchmarkWaiting\n"} {
-		if got, err := approvalsTable(output); err == nil {
-			t.Errorf("%s: got %q and no error", name, got)
+func TestATableHasNoHoles(t *testing.T) {
+	some := &benchmarks{Figures: []benchmark{{"waiting.versions=10.list.all_ms", 1, "ms"}, {"admission.x.cost_ms", 1, "ms"}}}
+	for name, render := range map[string]func(*benchmarks) (string, error){"approvals": approvalsTable, "publish": publishTable} {
+		for what, b := range map[string]*benchmarks{"nothing": {}, "some": some} {
+			if got, err := render(b); err == nil {
+				t.Errorf("%s of %s: got %q and no error", name, what, got)
+			}
 		}
 	}
 }

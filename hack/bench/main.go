@@ -1,0 +1,117 @@
+// Command bench runs the benchmarks of the repository's modules and prints what
+// they measured, a figure a line: its name, its value, its unit. It writes the same
+// as JSON, from which hack/readme renders README.md.
+//
+//	go run ./hack/bench                    # all; writes docs/bench/figures.json
+//	go run ./hack/bench -bench Publish     # some; writes nothing
+//
+// A figure is named after its benchmark and what that reported: "ratio_oras" of
+// BenchmarkPublish/push_1MiB is publish.push_1MiB.ratio_oras.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+const allBenchmarks = "."
+
+// results are what docs/bench/figures.json holds.
+type results struct {
+	Time    time.Time `json:"time"`
+	CPUs    int       `json:"cpus"`
+	Go      string    `json:"go"`
+	OS      string    `json:"os"`
+	Figures []figure  `json:"figures"`
+}
+
+func main() {
+	pattern := flag.String("bench", allBenchmarks, "benchmarks to run, as for go test -bench; the file is written only for all of them")
+	file := flag.String("o", "docs/bench/figures.json", "file that the figures are written to")
+	modules := flag.String("modules", ".,sdk/go", "folders of the modules, separated by commas")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, *pattern, *file, strings.Split(*modules, ","), os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, pattern, file string, modules []string, out io.Writer) error {
+	r := results{Time: time.Now().UTC().Truncate(time.Second), CPUs: runtime.NumCPU(), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH}
+	for _, module := range modules {
+		got, err := measure(ctx, module, pattern, out)
+		if err != nil {
+			return err
+		}
+		r.Figures = append(r.Figures, got...)
+	}
+	if len(r.Figures) == 0 {
+		return fmt.Errorf("no benchmark matches %q", pattern)
+	}
+	if pattern != allBenchmarks {
+		return nil
+	}
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(data, '\n'), 0o644)
+}
+
+// measure runs the benchmarks of one module, one package after the other, and
+// prints each figure when it is there.
+func measure(ctx context.Context, module, pattern string, out io.Writer) (figures []figure, err error) {
+	cmd := exec.CommandContext(ctx, "go", "test", "-p", "1", "-timeout", "30m", "-run", "^$", "-benchmem", "-bench", pattern, "./...")
+	cmd.Dir = module
+	cmd.Stderr = os.Stderr
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	figures, said, err := read(output, out)
+	if err = errors.Join(err, cmd.Wait()); err != nil {
+		return nil, fmt.Errorf("the benchmarks of %s: %w\n%s", module, err, said)
+	}
+	return figures, nil
+}
+
+// read returns the figures of a benchmark run's output, which it prints, and what
+// else that output says.
+func read(output io.Reader, out io.Writer) (figures []figure, said string, err error) {
+	var rest strings.Builder
+	lines := bufio.NewScanner(output)
+	for lines.Scan() {
+		got := figuresOf(lines.Text())
+		if got == nil {
+			fmt.Fprintln(&rest, lines.Text())
+		}
+		for _, f := range got {
+			if _, err := fmt.Fprintln(out, f); err != nil {
+				return nil, "", err
+			}
+		}
+		figures = append(figures, got...)
+	}
+	return figures, rest.String(), lines.Err()
+}
