@@ -162,10 +162,10 @@ func (s *staging) explain(err error) error {
 	const again = "; what has arrived is not sent again when you repeat the command"
 	if answer, ok := errors.AsType[*errcode.ErrorResponse](err); ok {
 		status := fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
-		switch {
-		case answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden:
+		switch answer.StatusCode {
+		case http.StatusUnauthorized, http.StatusForbidden:
 			return s.unauthorized(status)
-		case answer.StatusCode == http.StatusNotFound:
+		case http.StatusNotFound:
 			return fmt.Errorf("pushing to %s: the registry answers %s: create the repository, or correct --to", repository, status)
 		}
 		return fmt.Errorf("pushing to %s: the registry answers %s%s", repository, status, again)

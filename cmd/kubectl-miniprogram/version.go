@@ -78,7 +78,7 @@ func versionName(program, version string) string {
 func compareVersions(existing, want *v1alpha1.MiniProgramVersion, contentDigest string) error {
 	is, should := existing.Spec, want.Spec
 	packaged := existing.Status.Bundle != nil && existing.Status.Bundle.ContentDigest == contentDigest
-	other := ""
+	var other string
 	switch {
 	case is.MiniProgramRef != should.MiniProgramRef:
 		other = "of MiniProgram " + is.MiniProgramRef.Name

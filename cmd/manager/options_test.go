@@ -63,7 +63,7 @@ func TestFlagsThatCannotBeUsed(t *testing.T) {
 		"--source-ca-file=" + missing:        "--source-ca-file: open " + missing + ": no such file or directory",
 		"--sigstore-trusted-root=" + missing: "--sigstore-trusted-root: open " + missing + ": no such file or directory",
 		"--sigstore-trusted-root=" + text:    "--sigstore-trusted-root: " + text + ": reading the trusted root: ",
-		"--concurrency=0":                    "--concurrency and --max-bundle-bytes must be at least 1",
+		"--concurrency=0":                    "--concurrency, --max-bundle-bytes and --source-requests-per-second must be at least 1",
 	} {
 		t.Run(arg, func(t *testing.T) {
 			if err := parse(t, arg).validate(); err == nil || !strings.HasPrefix(err.Error(), want) {

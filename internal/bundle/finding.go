@@ -105,9 +105,9 @@ func (fs *findings) fail(rule, file, format string, args ...any) {
 	fs.add(Finding{rule, SeverityError, showPath(file), fmt.Sprintf(format, args...)})
 }
 
-// warn adds a warning.
-func (fs *findings) warn(rule, file, format string, args ...any) {
-	fs.add(Finding{rule, SeverityWarning, showPath(file), fmt.Sprintf(format, args...)})
+// junk adds the only warning that there is: of a file that is of no use.
+func (fs *findings) junk(file, format string, args ...any) {
+	fs.add(Finding{ruleJunkFile, SeverityWarning, showPath(file), fmt.Sprintf(format, args...)})
 }
 
 // full says that there are many times more errors than are kept: to look for

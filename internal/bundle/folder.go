@@ -88,10 +88,10 @@ func listFiles(fsys fs.FS, found *findings) ([]string, error) {
 		}
 		switch why := leftover(d.Name()); {
 		case why != "" && d.IsDir():
-			found.warn(ruleJunkFile, name+"/", "%s; the folder is left out of the archive", why)
+			found.junk(name+"/", "%s; the folder is left out of the archive", why)
 			return fs.SkipDir
 		case why != "":
-			found.warn(ruleJunkFile, name, "%s; the file is left out of the archive", why)
+			found.junk(name, "%s; the file is left out of the archive", why)
 		case !utf8.ValidString(name):
 			// A folder of such a name cannot be opened, and what is below has the same fault.
 			found.fail(ruleNameEncoding, name, "the name is not valid UTF-8; rename it")
@@ -188,7 +188,7 @@ func (p *packer) copy(w io.Writer, name string, method uint16) (sum uint32, size
 	if err != nil {
 		return 0, 0, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	if method == methodDeflate {
 		if p.flate == nil {
 			if p.flate, err = flate.NewWriter(w, deflateLevel); err != nil {

@@ -90,9 +90,9 @@ func checkFileNames(entries []entry, found *findings) {
 		case strings.HasPrefix(base, ".env"):
 			found.fail(ruleSecretFound, path, "environment files hold secrets and are of no use to a mini program; leave the file out")
 		case isJunk(path):
-			found.warn(ruleJunkFile, path, "the file was left by macOS and is of no use to the mini program; leave it out (zip -X -x '*.DS_Store' '__MACOSX/*')")
+			found.junk(path, "the file was left by macOS and is of no use to the mini program; leave it out (zip -X -x '*.DS_Store' '__MACOSX/*')")
 		case strings.HasSuffix(base, ".map"):
-			found.warn(ruleJunkFile, path, "a source map shows the program's source to everybody and makes the bundle larger; leave it out")
+			found.junk(path, "a source map shows the program's source to everybody and makes the bundle larger; leave it out")
 		}
 	}
 }

@@ -159,7 +159,7 @@ func (o *call) read(desc ocispec.Descriptor, fetch func(context.Context, ocispec
 		return nil, o.explain(err)
 	}
 	defer body.Close()
-	raw, err := readAll(body, maxMetadataBytes)
+	raw, err := readAll(body)
 	if err != nil {
 		return nil, o.explain(err)
 	}

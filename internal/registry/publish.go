@@ -272,7 +272,7 @@ func (o *call) readBack(desc ocispec.Descriptor, raw []byte, reference, so strin
 		return o.explain(err)
 	}
 	defer body.Close()
-	got, err := readAll(body, maxMetadataBytes)
+	got, err := readAll(body)
 	if err != nil {
 		return o.explain(err)
 	}

@@ -65,7 +65,7 @@ func (o *call) readConfig(e *Existing) error {
 		return o.missing(e, e.config, err)
 	}
 	defer body.Close()
-	e.Config, err = readAll(body, maxMetadataBytes)
+	e.Config, err = readAll(body)
 	if err != nil {
 		return o.explain(err)
 	}
@@ -88,7 +88,7 @@ func (o *call) manifest(reference string) (*Existing, error) {
 		return nil, o.explain(err)
 	}
 	defer body.Close()
-	raw, err := readAll(body, maxMetadataBytes)
+	raw, err := readAll(body)
 	if err != nil {
 		return nil, o.explain(err)
 	}

@@ -97,11 +97,11 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	return min(max(after, 0), maxRetryAfter)
 }
 
-// readAll reads r, which must not hold more than max bytes.
-func readAll(r io.Reader, limit int64) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err == nil && int64(len(b)) > limit {
-		err = errors.New("the answer is larger than " + strconv.FormatInt(limit, 10) + " bytes")
+// readAll reads r, which must not hold more than maxMetadataBytes.
+func readAll(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxMetadataBytes+1))
+	if err == nil && len(b) > maxMetadataBytes {
+		err = errors.New("the answer is larger than " + strconv.Itoa(maxMetadataBytes) + " bytes")
 	}
 	return b, err
 }
