@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"bytes"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/content/oci"
 	"oras.land/oras-go/v2/registry/remote"
@@ -124,18 +122,7 @@ func layout(b *testing.B, archive, content Blob) (*oci.Store, string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	inMemory := func(data []byte) func() (io.ReadCloser, error) {
-		return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
-	}
-	for _, part := range []struct {
-		desc ocispec.Descriptor
-		open func() (io.ReadCloser, error)
-	}{
-		{configDescriptor(a.Config), inMemory(a.Config)},
-		{layer(ArchiveMediaType, archive), archive.Open},
-		{layer(ContentMediaType, content), content.Open},
-		{desc, inMemory(raw)},
-	} {
+	for _, part := range append(a.blobs(), inMemory(desc, raw)) {
 		body, err := part.open()
 		if err != nil {
 			b.Fatal(err)

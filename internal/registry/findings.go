@@ -55,14 +55,9 @@ func (o *call) pushFindings(ctx context.Context, subject ocispec.Descriptor, fin
 	if err != nil {
 		return "", "", err
 	}
-	for _, blob := range []struct {
-		desc    ocispec.Descriptor
-		content []byte
-	}{{emptyConfig, ocispec.DescriptorEmptyJSON.Data}, {findingsLayer(findings), findings}} {
-		open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(blob.content)), nil }
-		if err := o.pushBlob(ctx, blob.desc, open); err != nil {
-			return "", "", err
-		}
+	blobs := []content{inMemory(emptyConfig, ocispec.DescriptorEmptyJSON.Data), inMemory(findingsLayer(findings), findings)}
+	if err := o.pushBlobs(ctx, blobs); err != nil {
+		return "", "", err
 	}
 	err = o.repo.Manifests().Push(ctx, desc, bytes.NewReader(raw))
 	if answer, ok := errors.AsType[*errcode.ErrorResponse](err); ok && refuses(answer.StatusCode) {

@@ -106,18 +106,21 @@ func (o *call) publishNew(a Artifact, desc ocispec.Descriptor, manifest []byte) 
 		config: configDescriptor(a.Config),
 	}, false)
 	group, ctx := errgroup.WithContext(o.ctx)
-	o.pushBlobs(ctx, group, a)
 	if a.Findings != nil {
-		// What they refer to may come later (distribution specification, "Pushing Manifests with Subject").
+		// They need not wait: what they refer to may come later (distribution
+		// specification, "Pushing Manifests with Subject").
 		group.Go(func() (err error) {
 			p.Findings, p.FindingsRefused, err = o.pushFindings(ctx, desc, a.Findings)
 			return err
 		})
 	}
+	group.Go(func() error {
+		if err := o.pushBlobs(ctx, a.blobs()); err != nil {
+			return err
+		}
+		return o.pushManifest(ctx, desc, manifest, a.Tag)
+	})
 	if err := group.Wait(); err != nil {
-		return Published{}, err
-	}
-	if err := o.pushManifest(desc, manifest, a.Tag); err != nil {
 		return Published{}, err
 	}
 	return p, nil
@@ -126,9 +129,7 @@ func (o *call) publishNew(a Artifact, desc ocispec.Descriptor, manifest []byte) 
 // complete brings back what the registry has lost of an artifact that is tagged.
 // What it has is not sent.
 func (o *call) complete(existing *Existing, a Artifact) (Published, error) {
-	group, ctx := errgroup.WithContext(o.ctx)
-	o.pushBlobs(ctx, group, a)
-	if err := group.Wait(); err != nil {
+	if err := o.pushBlobs(o.ctx, a.blobs()); err != nil {
 		return Published{}, err
 	}
 	return o.withFindings(o.published(existing, true), existing, a)
@@ -215,19 +216,31 @@ func layer(mediaType string, b Blob) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.Digest(b.Digest), Size: b.Size}
 }
 
-// pushBlobs sends the blobs side by side. The first that fails ends the others.
-func (o *call) pushBlobs(ctx context.Context, group *errgroup.Group, a Artifact) {
-	config := Blob{Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(a.Config)), nil }}
-	for _, b := range []struct {
-		desc ocispec.Descriptor
-		open func() (io.ReadCloser, error)
-	}{
-		{configDescriptor(a.Config), config.Open},
+// content is a blob with what a registry has to know of it.
+type content struct {
+	desc ocispec.Descriptor
+	open func() (io.ReadCloser, error)
+}
+
+func (a Artifact) blobs() []content {
+	return []content{
+		inMemory(configDescriptor(a.Config), a.Config),
 		{layer(ArchiveMediaType, a.Archive), a.Archive.Open},
 		{layer(ContentMediaType, a.Content), a.Content.Open},
-	} {
+	}
+}
+
+func inMemory(desc ocispec.Descriptor, data []byte) content {
+	return content{desc, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
+}
+
+// pushBlobs sends the blobs side by side. The first that fails ends the others.
+func (o *call) pushBlobs(ctx context.Context, blobs []content) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, b := range blobs {
 		group.Go(func() error { return o.pushBlob(ctx, b.desc, b.open) })
 	}
+	return group.Wait()
 }
 
 func (o *call) pushBlob(ctx context.Context, desc ocispec.Descriptor, open func() (io.ReadCloser, error)) error {
@@ -251,23 +264,23 @@ func (o *call) pushBlob(ctx context.Context, desc ocispec.Descriptor, open func(
 
 // pushManifest pushes by digest, reads back, and only then tags: what cannot be
 // read must not be found.
-func (o *call) pushManifest(desc ocispec.Descriptor, raw []byte, tag string) error {
-	if err := o.repo.Manifests().Push(o.ctx, desc, bytes.NewReader(raw)); err != nil {
+func (o *call) pushManifest(ctx context.Context, desc ocispec.Descriptor, raw []byte, tag string) error {
+	if err := o.repo.Manifests().Push(ctx, desc, bytes.NewReader(raw)); err != nil {
 		return o.explainManifest(err)
 	}
-	if err := o.readBack(desc, raw, "@"+desc.Digest.String(), "the tag was not set"); err != nil {
+	if err := o.readBack(ctx, desc, raw, "@"+desc.Digest.String(), "the tag was not set"); err != nil {
 		return err
 	}
-	if err := o.repo.Manifests().PushReference(o.ctx, desc, bytes.NewReader(raw), tag); err != nil {
+	if err := o.repo.Manifests().PushReference(ctx, desc, bytes.NewReader(raw), tag); err != nil {
 		return o.explainManifest(err)
 	}
-	return o.readBack(desc, raw, ":"+tag, "the artifact was not taken for published")
+	return o.readBack(ctx, desc, raw, ":"+tag, "the artifact was not taken for published")
 }
 
 // readBack compares what the registry hands out for reference with what was
 // pushed. so says what follows from a difference.
-func (o *call) readBack(desc ocispec.Descriptor, raw []byte, reference, so string) error {
-	_, body, err := o.repo.Manifests().FetchReference(o.ctx, reference[1:])
+func (o *call) readBack(ctx context.Context, desc ocispec.Descriptor, raw []byte, reference, so string) error {
+	_, body, err := o.repo.Manifests().FetchReference(ctx, reference[1:])
 	if err != nil {
 		return o.explain(err)
 	}
