@@ -63,8 +63,9 @@ type MiniProgramVersionSpec struct {
 	// +required
 	Version string `json:"version,omitempty"`
 	// versionCode orders versions for containers that compare numbers. Unset: from
-	// the bundle, else major*10000 + minor*100 + patch of the version. May not
-	// change.
+	// the bundle, else major*10000 + minor*100 + patch of the version. One that is
+	// written here or in the bundle stands for one content: another version cannot
+	// have it for other content. May not change.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=2147483647
 	// +optional
