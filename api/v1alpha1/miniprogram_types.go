@@ -9,6 +9,12 @@ const (
 	AvailabilitySuspended = "Suspended"
 )
 
+// Values of MiniProgram spec.artifactDeletion.
+const (
+	ArtifactRetain = "Retain"
+	ArtifactDelete = "Delete"
+)
+
 // MiniProgram is one mini program: its identity, owners, and what it declares
 // about permissions, domains and privacy. Its versions are
 // MiniProgramVersions; a Rollout hands one to host apps.
@@ -131,6 +137,30 @@ type MiniProgramSpec struct {
 	// +kubebuilder:default=Listed
 	// +optional
 	Availability string `json:"availability,omitempty"`
+	// history says how much of the past is kept. Unset: the 10 newest versions.
+	// +optional
+	History *History `json:"history,omitempty"`
+	// artifactDeletion is Delete when artifacts are deleted in the registry: those of
+	// versions older than spec.history.versions, and that of a version that is
+	// deleted. One that a Rollout hands out, is to hand out or can go back to is
+	// kept in any case. With Retain the controller deletes nothing there. Unset:
+	// Retain.
+	// +kubebuilder:validation:Enum=Retain;Delete
+	// +kubebuilder:default=Retain
+	// +optional
+	ArtifactDeletion string `json:"artifactDeletion,omitempty"`
+}
+
+// History says how much of the past is kept.
+// +kubebuilder:validation:MinProperties=0
+type History struct {
+	// versions is how many of the newest keep their artifacts, counted by when they
+	// were published. Unset: 10.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	// +kubebuilder:default=10
+	// +optional
+	Versions int32 `json:"versions,omitempty"`
 }
 
 // Verification is whose signatures are accepted, as cosign makes them.

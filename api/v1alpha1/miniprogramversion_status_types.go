@@ -6,7 +6,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:validation:MinProperties=0
 type MiniProgramVersionStatus struct {
 	// conditions are Published, Verified, PolicyPassed, Approved and Ready, and
-	// Reconciling and Stalled while they are true. Ready does not mean approved.
+	// Reconciling and Stalled while they are true; ArtifactDeleted where the artifact
+	// is not to be kept. Ready does not mean approved.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
@@ -126,6 +127,15 @@ type Artifact struct {
 	// pushTime is when the tag was there.
 	// +optional
 	PushTime *metav1.Time `json:"pushTime,omitempty"`
+	// retirementTime is when the artifact was found to be older than those that
+	// spec.history of the MiniProgram keeps. No rollout takes it from then on, and it
+	// is deleted soon after. Unset: it is kept.
+	// +optional
+	RetirementTime *metav1.Time `json:"retirementTime,omitempty"`
+	// deletionTime is when the artifact was deleted in the registry. What is said of
+	// it here stays, for reviews speak of its digest. Unset: it is there.
+	// +optional
+	DeletionTime *metav1.Time `json:"deletionTime,omitempty"`
 	// archive is the bundle as it came.
 	// +optional
 	Archive *Blob `json:"archive,omitempty"`

@@ -26,6 +26,10 @@ const (
 	// another or somebody retries.
 	ConditionAborted = "Aborted"
 
+	// ConditionArtifactDeleted: the artifact of a version is deleted in the registry,
+	// or False and why not yet.
+	ConditionArtifactDeleted = "ArtifactDeleted"
+
 	// ConditionApprovalPolicyEnforced: admission keeps everybody without the right
 	// from deciding a Review.
 	ConditionApprovalPolicyEnforced = "ApprovalPolicyEnforced"
@@ -55,6 +59,9 @@ const (
 	// RolloutFinalizer keeps a Rollout until its published document is a
 	// tombstone.
 	RolloutFinalizer = "miniprogram.dev/published-document"
+	// ArtifactFinalizer keeps a MiniProgramVersion until its artifact is deleted in
+	// the registry. Without it the artifact stays there, which harms nobody.
+	ArtifactFinalizer = "miniprogram.dev/artifact"
 )
 
 // MiniProgramReference names a MiniProgram in the same namespace.

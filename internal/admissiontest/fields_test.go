@@ -53,6 +53,12 @@ var fields = map[string]field{
 	"a program keeps its kind":                   {who: adam, do: patch("MiniProgram", "shop", "spec: {kind: WebApp}"), want: []string{"spec: spec.kind may not change; create another MiniProgram instead"}},
 	"a program's kind comes back by its default": {who: adam, do: patch("MiniProgram", "shop", "spec: {kind: null}")},
 
+	"a program keeps one version":              {who: adam, do: patch("MiniProgram", "shop", "spec: {artifactDeletion: Delete, history: {versions: 1}}")},
+	"a program keeps a thousand versions":      {who: adam, do: patch("MiniProgram", "shop", "spec: {history: {versions: 1000}}")},
+	"a program keeps no version":               {who: adam, do: patch("MiniProgram", "shop", "spec: {history: {versions: 0}}"), want: []string{"spec.history.versions: Invalid value: 0: spec.history.versions in body should be greater than or equal to 1"}},
+	"a program keeps more than a thousand":     {who: adam, do: patch("MiniProgram", "shop", "spec: {history: {versions: 1001}}"), want: []string{"spec.history.versions: Invalid value: 1001: spec.history.versions in body should be less than or equal to 1000"}},
+	"a program's artifacts are deleted or not": {who: adam, do: patch("MiniProgram", "shop", "spec: {artifactDeletion: Sometimes}"), want: []string{`spec.artifactDeletion: Unsupported value: "Sometimes": supported values: "Retain", "Delete"`}},
+
 	"a program trusts a key":                   {who: adam, do: verification(`keys: [{name: release, publicKey: "-----BEGIN PUBLIC KEY-----\n"}]`)},
 	"a program trusts identities":              {who: adam, do: verification(`identities: [{issuer: "https://token.example.com", subject: dana@example.com}, {issuer: "https://token.example.com", subjectRegExp: ".*@example[.]com"}]`)},
 	"a program trusts nobody":                  {who: adam, do: verification(`keys: [], identities: []`), want: []string{"spec.verification: spec.verification needs a key or an identity: remove it where no signature is asked for"}},

@@ -202,7 +202,7 @@ func TestWhatTheAccountsOfTheInstallationMayDo(t *testing.T) {
 		"controllers: publish report",
 		"hostapps/status: patch update", "hostapps: " + reads,
 		"miniprograms/status: patch update", "miniprograms: " + reads,
-		"miniprogramversions/finalizers: update", "miniprogramversions/status: patch update", "miniprogramversions: " + reads,
+		"miniprogramversions/finalizers: update", "miniprogramversions/status: patch update", "miniprogramversions: get list patch watch",
 		"namespaces: " + reads,
 		"reviewpolicies/status: patch update", "reviewpolicies: " + reads,
 		"reviews/status: patch update", "reviews: create delete get list watch",

@@ -143,8 +143,8 @@ func TestTheInstallGivesItsAccountsExactlyThis(t *testing.T) {
 		"miniprogram-manager": {
 			": create delete get list watch of reviews",
 			": create patch of events",
-			": get list patch watch of rollouts",
-			": get list watch of hostapps miniprograms miniprogramversions reviewpolicies",
+			": get list patch watch of miniprogramversions rollouts",
+			": get list watch of hostapps miniprograms reviewpolicies",
 			": get list watch of namespaces",
 			": get list watch of validatingadmissionpolicies validatingadmissionpolicybindings",
 			": patch update of hostapps/status miniprograms/status miniprogramversions/status reviewpolicies/status reviews/status rollouts/status",

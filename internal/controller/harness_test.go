@@ -56,7 +56,9 @@ type world struct {
 	admin    client.Client
 	// refuse is the status with which the registry answers the manager; 0: it works.
 	refuse atomic.Int32
-	front  *httptest.Server
+	// undeletable has the status with which it answers deletions, by repository.
+	undeletable sync.Map
+	front       *httptest.Server
 }
 
 // registryFront stands between the manager and the registry, for as long as the
@@ -69,6 +71,11 @@ func (w *world) registryFront() *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if status := w.refuse.Load(); status != 0 {
 			rw.WriteHeader(int(status))
+			return
+		}
+		repository, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v2/miniprograms/"), "/manifests/")
+		if status, ok := w.undeletable.Load(repository); ok && r.Method == http.MethodDelete {
+			rw.WriteHeader(status.(int))
 			return
 		}
 		proxy.ServeHTTP(rw, r)
@@ -193,7 +200,7 @@ func (w *world) startManager(t testing.TB, cfg *rest.Config) {
 		Now:         time.Now,
 	}
 	err = controller.Setup(context.Background(), mgr, &controller.MiniProgramVersionReconciler{
-		Shared: shared, Registry: artifacts, Limits: bundle.DefaultLimits(), TempDir: os.TempDir(), Packer: "test", Concurrency: 4,
+		Shared: shared, Registry: artifacts, Limits: bundle.DefaultLimits(), TempDir: os.TempDir(), Packer: "test", Concurrency: 4, DeletionGrace: time.Second,
 		HTTP: source.NewHTTP(transport, limits, "test"), OCI: source.NewOCI(transport, limits, "test", artifacts.Place()),
 	})
 	if err != nil {

@@ -25,6 +25,8 @@ import (
 // +kubebuilder:rbac:groups=miniprogram.dev,resources=miniprograms;miniprogramversions;reviews;rollouts;reviewpolicies;hostapps,verbs=get;list;watch
 // +kubebuilder:rbac:groups=miniprogram.dev,resources=miniprograms/status;miniprogramversions/status;reviews/status;rollouts/status;reviewpolicies/status;hostapps/status,verbs=update;patch
 // +kubebuilder:rbac:groups=miniprogram.dev,resources=reviews,verbs=create;delete
+// The finalizer of a version is all that is patched.
+// +kubebuilder:rbac:groups=miniprogram.dev,resources=miniprogramversions,verbs=patch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
@@ -32,6 +34,7 @@ import (
 type artifactStore interface {
 	Publish(ctx context.Context, a registry.Artifact) (registry.Published, error)
 	Resolve(ctx context.Context, repository, reference string) (*registry.Existing, error)
+	Delete(ctx context.Context, repository, manifestDigest string) error
 }
 
 // MiniProgramVersionReconciler turns a version's source into an artifact, has it
@@ -50,13 +53,18 @@ type MiniProgramVersionReconciler struct {
 	Packer string
 	// Concurrency is how many versions are worked on at a time.
 	Concurrency int
+	// DeletionGrace is how long an artifact stays after nothing takes it up any more.
+	// Zero: defaultDeletionGrace.
+	DeletionGrace time.Duration
 
 	codes codeClaims
+	tags  tagClaims
 }
 
 // versionScope is what one pass knows.
 type versionScope struct {
-	version  *v1alpha1.MiniProgramVersion
+	before   *v1alpha1.MiniProgramVersion // as it is in the API server
+	version  *v1alpha1.MiniProgramVersion // as it will be
 	program  *v1alpha1.MiniProgram
 	now      time.Time
 	checked  error // what is wrong with the bundle
@@ -64,6 +72,8 @@ type versionScope struct {
 	// checkedPolicies tells that policies holds what all of them say.
 	checkedPolicies bool
 	judgment        *judgment
+	// again is when to look at the artifact's deletion again; nil: a watch tells.
+	again *time.Time
 }
 
 // Reconcile brings one version as far as it can come now.
@@ -75,15 +85,17 @@ func (r *MiniProgramVersionReconciler) Reconcile(ctx context.Context, req ctrl.R
 	if err := r.Client.Get(ctx, req.NamespacedName, before); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	s := &versionScope{before: before, version: before.DeepCopy(), now: r.Now().UTC()}
 	if !before.DeletionTimestamp.IsZero() {
-		return ctrl.Result{}, nil
+		return r.finish(ctx, s)
 	}
-	s := &versionScope{version: before.DeepCopy(), now: r.Now().UTC()}
 	// The artifact comes before policies and reviews: they speak of its digest.
 	err := task.Run(ctx, s, []task.Task[versionScope]{
 		{Name: "find program", Run: r.findProgram},
 		{Name: "resolve source", Run: r.resolveSource},
+		{Name: "hold on deletion", Run: r.holdArtifact},
 		{Name: "package", Run: r.packageBundle},
+		{Name: "keep the history short", Run: r.retire},
 		{Name: "check policies", Run: r.checkPolicies},
 		{Name: "judge reviews", Run: r.judge},
 		{Name: "ask for reviews", Run: r.askForReviews},
@@ -101,8 +113,9 @@ func (r *MiniProgramVersionReconciler) Reconcile(ctx context.Context, req ctrl.R
 	return s.recheck(result), err
 }
 
-// recheck looks again when an approval expires.
+// recheck looks again when an approval expires or an artifact's time is over.
 func (s *versionScope) recheck(result ctrl.Result) ctrl.Result {
+	result = notAfter(result, s.again, s.now)
 	if s.judgment == nil {
 		return result
 	}
@@ -118,6 +131,8 @@ func (r *MiniProgramVersionReconciler) SetupWithManager(mgr ctrl.Manager) error 
 		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(versionOfReview), specChanged).
 		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfVeto), becameVeto).
 		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfProgram), judgedAnew).
+		Watches(&v1alpha1.MiniProgramVersion{}, handler.EnqueueRequestsFromMapFunc(r.dispensable), becameUsable).
+		Watches(&v1alpha1.Rollout{}, handler.EnqueueRequestsFromMapFunc(r.dispensable), keepsAnew).
 		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).
 		Watches(&v1alpha1.HostApp{}, all, specChanged).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfNamespace), labelsChanged).

@@ -112,14 +112,18 @@ func (r *MiniProgramVersionReconciler) publish(ctx context.Context, s *versionSc
 		return err
 	}
 	archive := registry.Blob{Digest: fetched.SHA256, Size: fetched.Size, Open: fetched.Open}
-	repository := s.version.Namespace + "/" + s.program.Name
-	artifact, err := registry.NewArtifact(repository, s.program.Spec.DisplayName, config, archive, content.blob, nil)
+	artifact, err := registry.NewArtifact(repositoryOf(s.version), s.program.Spec.DisplayName, config, archive, content.blob, nil)
 	if err != nil {
 		return err
 	}
 	if artifact.Findings, err = r.findings(b); err != nil {
 		return err
 	}
+	done, err := r.claimTag(s.version)
+	if err != nil {
+		return err
+	}
+	defer done()
 	published, err := r.Registry.Publish(ctx, artifact)
 	if err != nil {
 		return r.explainRegistry(s, err)

@@ -143,7 +143,7 @@ func fewer(decisions []v1alpha1.Decision, exists map[string]bool) []v1alpha1.Dec
 
 func (s *versionScope) wantsReview() bool {
 	return s.version.Spec.Review == v1alpha1.ReviewRequested &&
-		!withdrawn(s.version) && policy.Blocking(s.policies) == 0
+		!withdrawn(s.version) && !retired(s.version) && policy.Blocking(s.policies) == 0
 }
 
 // createReview asks for an approval, and to lift a rejection where lifts names

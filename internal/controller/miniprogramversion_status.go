@@ -22,7 +22,12 @@ func reportVersion(s *versionScope, err error, now metav1.Time) {
 		setCondition(&st.Conditions, v.Generation, now, kind, status, reason, message)
 	}
 	reason, message := failure(err)
+	done := "the artifact is published and checked"
 	switch {
+	case st.Artifact != nil && st.Artifact.DeletionTime != nil:
+		done = "its artifact is deleted in the registry, as older than those that are kept"
+		set(v1alpha1.ConditionVerified, metav1.ConditionTrue, "Checked", verifiedMessage(st))
+		set(v1alpha1.ConditionPublished, metav1.ConditionFalse, reasonArtifactDeleted, "see condition "+v1alpha1.ConditionArtifactDeleted)
 	case st.Artifact != nil:
 		set(v1alpha1.ConditionVerified, metav1.ConditionTrue, "Checked", verifiedMessage(st))
 		set(v1alpha1.ConditionPublished, metav1.ConditionTrue, "Pushed", st.Artifact.Repository+"@"+st.Artifact.Digest)
@@ -35,7 +40,7 @@ func reportVersion(s *versionScope, err error, now metav1.Time) {
 	}
 	reportPolicies(s, message, set)
 	reportApproval(s, message, set)
-	st.Conditions = task.Conditions(st.Conditions, v.Generation, err, now, "the artifact is published and checked")
+	st.Conditions = task.Conditions(st.Conditions, v.Generation, err, now, done)
 	st.Summary = clip(versionSummary(s, message), maxSummary)
 }
 
@@ -73,6 +78,8 @@ func reportApproval(s *versionScope, failed string, set func(string, metav1.Cond
 	case withdrawn(s.version):
 		st.ApprovedHostApps = nil
 		set(v1alpha1.ConditionApproved, metav1.ConditionFalse, "Withdrawn", "the version was withdrawn; create another version")
+	case retired(s.version) && !verdict.Approved:
+		set(v1alpha1.ConditionApproved, metav1.ConditionFalse, reasonArtifactDeleted, "nobody is asked for reviews any more: see condition "+v1alpha1.ConditionArtifactDeleted)
 	case policy.Blocking(s.policies) > 0:
 		st.ApprovedHostApps = nil
 		set(v1alpha1.ConditionApproved, metav1.ConditionFalse, "PolicyFailed", "a policy objects to the content: see condition PolicyPassed")
@@ -110,6 +117,9 @@ func versionSummary(s *versionScope, failed string) string {
 	}
 	if failed != "" {
 		return failed
+	}
+	if a := s.version.Status.Artifact; a != nil && a.DeletionTime != nil {
+		return "artifact deleted"
 	}
 	approved := meta.FindStatusCondition(s.version.Status.Conditions, v1alpha1.ConditionApproved)
 	if j := s.judgment; j != nil && approved.Status == metav1.ConditionFalse && approved.Reason == j.verdict.Reason {

@@ -29,6 +29,10 @@ func (r *RolloutReconciler) gatherCandidate(ctx context.Context, s *rolloutScope
 	if err != nil {
 		return err
 	}
+	if !v.DeletionTimestamp.IsZero() {
+		s.seen.Missing = rollout.Hold{Reason: "VersionMissing", Message: fmt.Sprintf("spec.versionRef names MiniProgramVersion %s, which is being deleted: name another", name)}
+		return nil
+	}
 	if v.Spec.MiniProgramRef.Name != s.program.Name {
 		s.seen.Missing = rollout.Hold{Reason: "OtherProgram", Message: fmt.Sprintf("spec.versionRef names MiniProgramVersion %s, which belongs to MiniProgram %s: name one of %s", name, v.Spec.MiniProgramRef.Name, s.program.Name)}
 		return nil
@@ -73,6 +77,8 @@ func (r *RolloutReconciler) candidate(ctx context.Context, s *rolloutScope, v *v
 	switch {
 	case withdrawn(v):
 		hold("Withdrawn", "MiniProgramVersion %s was withdrawn: name another version", v.Name)
+	case retired(v):
+		hold("ArtifactDeleted", "the artifact of MiniProgramVersion %s is not kept in the registry (condition ArtifactDeleted): name another version, or delete this one and create it anew", v.Name)
 	case j.verdict.Rejected:
 		hold("Rejected", "MiniProgramVersion %s was rejected: %s", v.Name, j.verdict.Message)
 	case v.Status.Bundle.AppID != s.program.Spec.AppID:

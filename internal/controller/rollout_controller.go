@@ -124,9 +124,7 @@ func (r *RolloutReconciler) ensureFinalizer(ctx context.Context, s *rolloutScope
 
 func (r *RolloutReconciler) patchFinalizer(ctx context.Context, s *rolloutScope, change func(client.Object, string) bool) error {
 	after := s.before.DeepCopy()
-	change(after, v1alpha1.RolloutFinalizer)
-	patch := client.MergeFromWithOptions(s.before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Patch(ctx, after, patch, client.FieldOwner(FieldManager)); err != nil {
+	if err := r.Shared.patchFinalizer(ctx, s.before, after, v1alpha1.RolloutFinalizer, change); err != nil {
 		return err
 	}
 	s.before.ObjectMeta, s.rollout.ObjectMeta = after.ObjectMeta, *after.ObjectMeta.DeepCopy()

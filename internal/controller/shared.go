@@ -59,6 +59,14 @@ func (s *Shared) updateStatus(ctx context.Context, before, after client.Object, 
 	return nil
 }
 
+// patchFinalizer adds a finalizer to after, a copy of before, or takes it away, and
+// writes that. Lists are replaced whole, so it conflicts with every other write.
+func (s *Shared) patchFinalizer(ctx context.Context, before, after client.Object, finalizer string, change func(client.Object, string) bool) error {
+	change(after, finalizer)
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	return s.Client.Patch(ctx, after, patch, client.FieldOwner(FieldManager))
+}
+
 // event tells people one fact about an object.
 func (s *Shared) event(about client.Object, kind, reason, action, format string, args ...any) {
 	s.Events.Eventf(about, nil, kind, reason, action, "%s", clip(fmt.Sprintf(format, args...), maxSummary))

@@ -113,6 +113,8 @@ var (
 	}))
 	// coveredAnew: what policies select a program by.
 	coveredAnew = changed(of(func(p *v1alpha1.MiniProgram) any { return []any{p.Spec.HostApps, p.Labels} }))
+	// keepsAnew: which versions a Rollout keeps from being deleted.
+	keepsAnew = changed(of(func(ro *v1alpha1.Rollout) any { return servedBy(ro) }))
 	// keepsOthers: which rejections a program keeps.
 	keepsOthers = changed(of(func(p *v1alpha1.MiniProgram) any { return p.Status.Rejections }))
 	// judgedAnew: what the verdict on a version takes from its program.

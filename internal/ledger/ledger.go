@@ -150,6 +150,17 @@ func (l *Ledger) Find(ctx context.Context, appID, channel string, hostApps []str
 	return found, nil
 }
 
+// Keepers returns those entries of the app ID, in whatever channel, whose stable
+// version has the digest: host apps get it as long as nothing newer is published,
+// also where the Rollout is gone that published it.
+func (l *Ledger) Keepers(ctx context.Context, appID, digest string) ([]Entry, error) {
+	p, _, err := l.read(ctx, appID)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(p.Entries, func(e Entry) bool { return e.Stable == nil || e.Stable.Digest != digest }), nil
+}
+
 // Record writes what a rollout of the holder has reached in the place of what it
 // wrote before, and fails with a *TakenError for every other.
 // It writes nothing when nothing but the sequence changed: numbers are also

@@ -128,6 +128,12 @@ func TestWhatIsRecordedIsFound(t *testing.T) {
 			}
 		})
 	}
+	for digest, want := range map[string][]ledger.Entry{first.Stable.Digest: {first}, "sha256:other": {}} {
+		got, err := l.Keepers(ctx, appID, digest)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("keepers of %s: %v (-want +got):\n%s", digest, err, diff)
+		}
+	}
 	if got, err := l.Find(ctx, "com.example.unknown", "release", []string{"wallet"}); err != nil || len(got) != 0 {
 		t.Errorf("an app ID that nobody claimed: %v, %v", got, err)
 	}
