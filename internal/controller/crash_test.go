@@ -44,6 +44,8 @@ type lifeline struct {
 	// 0: the process lives.
 	end  int
 	last fate
+	// fault may answer what goes to the registry or to a source. Nil: nothing does.
+	fault func(*http.Request) *registrytest.Fault
 }
 
 func (l *lifeline) call(what string) fate {
@@ -100,14 +102,17 @@ func newCrashes(t *testing.T) *crashes {
 		if !ok {
 			return nil
 		}
-		switch l.(*lifeline).call(r.Method + " " + r.URL.Path) {
+		line := l.(*lifeline)
+		switch line.call(r.Method + " " + r.URL.Path) {
 		case answerLost:
 			return &registrytest.Fault{DropAnswer: true}
 		case neverMade:
 			return &registrytest.Fault{Drop: true}
-		default:
+		}
+		if line.fault == nil {
 			return nil
 		}
+		return line.fault(r)
 	})
 	return c
 }
