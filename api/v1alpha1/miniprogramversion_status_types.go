@@ -237,6 +237,11 @@ type Finding struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	File string `json:"file,omitempty"`
+	// line in the file, from 1. Unset: the file as a whole.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=2147483647
+	// +optional
+	Line int32 `json:"line,omitempty"`
 	// message says what is wrong and what to do.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
