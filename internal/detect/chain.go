@@ -1,0 +1,233 @@
+package detect
+
+import "github.com/tdewolff/parse/v2/js"
+
+// chain follows the members and calls behind an operand.
+func (e *evaluator) chain(got set, i int32, depth int) (set, int32) {
+	for {
+		switch e.kind(i) {
+		case js.OptChainToken:
+			if next := e.kind(i + 1); next == js.OpenBracketToken || next == js.OpenParenToken {
+				i++
+				continue
+			}
+			got = e.members(got, i+1, true)
+			i += 2
+		case js.DotToken:
+			got = e.members(got, i+1, true)
+			i += 2
+		case js.OpenBracketToken:
+			if e.p.tokens[i].match < 0 {
+				return nil, i
+			}
+			got = e.indexAt(got, i, depth)
+			i = e.p.tokens[i].match + 1
+		case js.OpenParenToken:
+			if e.p.tokens[i].match < 0 {
+				return nil, i
+			}
+			got = e.called(got, i, depth)
+			i = e.p.tokens[i].match + 1
+		default:
+			return got, i
+		}
+	}
+}
+
+// members are what the member named by a token may be. Reading one that is an
+// API is a use.
+func (e *evaluator) members(of set, name int32, read bool) set {
+	if kind := e.kind(name); !js.IsIdentifierName(kind) && kind != js.StringToken && kind != js.PrivateIdentifierToken {
+		return nil
+	}
+	return e.member(of, e.text(name), name, name+1, read)
+}
+
+// member returns the member of a name; at is the token that names it, next the one behind.
+func (e *evaluator) member(of set, name string, at, next int32, read bool) set {
+	read = read && e.kind(next) != js.EqToken
+	var out set
+	known := false
+	for _, v := range of {
+		switch v.kind {
+		case anObject:
+			known = true
+			if child, ok := e.t.nodes[v.id].children[name]; ok {
+				out = out.with(set{{kind: anObject, id: child}})
+				e.use(child, at, read)
+			}
+		case aFunction:
+			if name == "call" {
+				out = out.with(set{{kind: aFunction, id: v.id, shift: 1}})
+			}
+		}
+	}
+	if known {
+		return out
+	}
+	if child, ok := e.t.nodes[anyNode].children[name]; ok {
+		out = out.with(set{{kind: anObject, id: child}})
+		e.use(child, at, read)
+	}
+	return out.with(e.properties[name])
+}
+
+// use notes a use when that is what is asked for.
+func (e *evaluator) use(node, at int32, read bool) {
+	if api := e.t.nodes[node].api; api >= 0 && e.reporting && read {
+		e.found = append(e.found, place{int(e.p.tokens[at].start), api})
+	}
+}
+
+// index are the members that are named by the expression in brackets.
+func (e *evaluator) index(of set, open int32) set { return e.indexAt(of, open, 0) }
+
+func (e *evaluator) indexAt(of set, open int32, depth int) set {
+	was := e.reporting
+	e.reporting = false // what is in the brackets is visited by itself
+	names, end := e.expression(open+1, depth+1)
+	e.reporting = was
+	behind := e.p.tokens[open].match
+	if end != behind {
+		names = nil
+	}
+	var out set
+	said := false
+	for _, n := range names {
+		if n.kind == aText {
+			said = true
+			out = out.with(e.member(of, e.texts[n.id], open+1, behind+1, true))
+		}
+	}
+	if !said && !js.IsNumeric(e.kind(open+1)) && e.kind(behind+1) != js.EqToken {
+		e.unknown(of, open+1)
+	}
+	return out
+}
+
+// unknown notes the use of a container's API by a name that cannot be read.
+func (e *evaluator) unknown(of set, at int32) {
+	if !e.reporting {
+		return
+	}
+	for _, v := range of {
+		if v.kind == anObject && e.t.nodes[v.id].container {
+			e.found = append(e.found, place{int(e.p.tokens[at].start), -1 - v.id})
+		}
+	}
+}
+
+// called says what a call returns. An API that is named by an argument is used.
+func (e *evaluator) called(f set, open int32, depth int) set {
+	var out set
+	for _, v := range f {
+		switch v.kind {
+		case aFunction:
+			out = out.with(e.returns[v.id])
+		case anObject:
+			out = out.with(e.calledNode(v.id, open, depth))
+		}
+	}
+	return out
+}
+
+// copiers are functions of Object that return what they are given.
+var copiers = map[string]bool{"assign": true, "create": true, "freeze": true, "seal": true}
+
+func (e *evaluator) calledNode(n, open int32, depth int) set {
+	node := e.t.nodes[n]
+	end := e.p.tokens[open].match
+	if copiers[node.name] && node.api < 0 {
+		was := e.reporting
+		e.reporting = false
+		defer func() { e.reporting = was }()
+		var out set
+		at := open + 1
+		for i := 0; at < end && i < maxArguments; i++ {
+			got, _ := e.expression(at, depth+1)
+			out = out.with(got)
+			at = e.p.skip(at, end) + 1
+		}
+		return out
+	}
+	if len(node.children) == 0 {
+		return nil
+	}
+	was := e.reporting
+	e.reporting = false
+	first, _ := e.expression(open+1, depth+1)
+	e.reporting = was
+	for _, v := range first {
+		if v.kind != aText {
+			continue
+		}
+		if child, ok := node.children["("+e.texts[v.id]+")"]; ok {
+			e.use(child, open+1, true)
+		}
+	}
+	return nil
+}
+
+// report notes the places of all uses.
+func (e *evaluator) report() {
+	for _, d := range e.p.edges {
+		if d.kind == toPattern {
+			got, _ := e.expression(d.from, 0)
+			e.reporting = true
+			e.pattern(d.to, got, 0)
+			e.reporting = false
+		}
+	}
+	e.inArguments = true
+	for _, c := range e.p.calls {
+		e.call(c)
+	}
+	e.inArguments = false
+	for i := range e.p.tokens {
+		e.visit(int32(i))
+	}
+}
+
+// visit notes the uses of what begins at a token. What is inside of it is visited
+// by itself.
+func (e *evaluator) visit(i int32) {
+	t := e.p.tokens[i]
+	next := i + 1
+	var got set
+	switch {
+	case t.ref != noRef:
+		got = e.names[t.ref]
+	case t.kind == js.ThisToken:
+		got = e.this(i)
+	case t.kind == js.OpenParenToken && t.match >= 0 && e.continues(t.match+1):
+		got, next = e.primary(i, 0)
+		if next != t.match+1 { // a function begins here, and what is behind it is no member
+			return
+		}
+	default:
+		return
+	}
+	if e.kind(i-1) == js.TypeofToken {
+		// Whether it is there may be asked.
+		if _, end := e.chain(got, next, 0); e.kind(end-1) != js.CloseParenToken {
+			return
+		}
+	}
+	e.reporting = true
+	if t.ref != noRef && e.platform[t.ref] && e.kind(next) != js.EqToken {
+		for _, v := range got {
+			e.use(v.id, i, true)
+		}
+	}
+	e.chain(got, next, 0)
+	e.reporting = false
+}
+
+// continues tells whether a member or a call is behind an operand.
+func (e *evaluator) continues(i int32) bool {
+	switch e.kind(i) {
+	case js.DotToken, js.OptChainToken, js.OpenBracketToken, js.OpenParenToken:
+		return true
+	}
+	return false
+}
