@@ -1,6 +1,10 @@
 package detect
 
-import "github.com/tdewolff/parse/v2/js"
+import (
+	"strings"
+
+	"github.com/tdewolff/parse/v2/js"
+)
 
 // chain follows the members and calls behind an operand.
 func (e *evaluator) chain(got set, i int32, depth int) (set, int32) {
@@ -11,10 +15,10 @@ func (e *evaluator) chain(got set, i int32, depth int) (set, int32) {
 				i++
 				continue
 			}
-			got = e.members(got, i+1, true)
+			got = e.members(got, i+1)
 			i += 2
 		case js.DotToken:
-			got = e.members(got, i+1, true)
+			got = e.members(got, i+1)
 			i += 2
 		case js.OpenBracketToken:
 			if e.p.tokens[i].match < 0 {
@@ -34,18 +38,22 @@ func (e *evaluator) chain(got set, i int32, depth int) (set, int32) {
 	}
 }
 
-// members are what the member named by a token may be. Reading one that is an
-// API is a use.
-func (e *evaluator) members(of set, name int32, read bool) set {
-	if kind := e.kind(name); !js.IsIdentifierName(kind) && kind != js.StringToken && kind != js.PrivateIdentifierToken {
+// members are what the member named by a token may be.
+func (e *evaluator) members(of set, name int32) set {
+	if !e.isName(name) {
 		return nil
 	}
-	return e.member(of, e.text(name), name, name+1, read)
+	return e.member(of, e.text(name), name, e.kind(name+1) == js.EqToken)
 }
 
-// member returns the member of a name; at is the token that names it, next the one behind.
-func (e *evaluator) member(of set, name string, at, next int32, read bool) set {
-	read = read && e.kind(next) != js.EqToken
+func (e *evaluator) isName(i int32) bool {
+	kind := e.kind(i)
+	return js.IsIdentifierName(kind) || kind == js.StringToken || kind == js.PrivateIdentifierToken
+}
+
+// member returns the member of a name, which the token at says, and notes that
+// it is read or written.
+func (e *evaluator) member(of set, name string, at int32, written bool) set {
 	var out set
 	known := false
 	for _, v := range of {
@@ -54,7 +62,7 @@ func (e *evaluator) member(of set, name string, at, next int32, read bool) set {
 			known = true
 			if child, ok := e.t.nodes[v.id].children[name]; ok {
 				out = out.with(set{{kind: anObject, id: child}})
-				e.use(child, at, read)
+				e.use(child, at, written)
 			}
 		case aFunction:
 			if name == "call" {
@@ -67,14 +75,15 @@ func (e *evaluator) member(of set, name string, at, next int32, read bool) set {
 	}
 	if child, ok := e.t.nodes[anyNode].children[name]; ok {
 		out = out.with(set{{kind: anObject, id: child}})
-		e.use(child, at, read)
+		e.use(child, at, written)
 	}
 	return out.with(e.properties[name])
 }
 
-// use notes a use when that is what is asked for.
-func (e *evaluator) use(node, at int32, read bool) {
-	if api := e.t.nodes[node].api; api >= 0 && e.reporting && read {
+// use notes a use when that is what is asked for. Writing what is to be read, as
+// mocks do it, is none.
+func (e *evaluator) use(node, at int32, written bool) {
+	if api := e.t.nodes[node].api; api >= 0 && e.reporting && e.t.APIs[api].Written == written {
 		e.found = append(e.found, place{int(e.p.tokens[at].start), api})
 	}
 }
@@ -92,29 +101,12 @@ func (e *evaluator) indexAt(of set, open int32, depth int) set {
 		names = nil
 	}
 	var out set
-	said := false
 	for _, n := range names {
 		if n.kind == aText {
-			said = true
-			out = out.with(e.member(of, e.texts[n.id], open+1, behind+1, true))
+			out = out.with(e.member(of, e.texts[n.id], open+1, e.kind(behind+1) == js.EqToken))
 		}
-	}
-	if !said && !js.IsNumeric(e.kind(open+1)) && e.kind(behind+1) != js.EqToken {
-		e.unknown(of, open+1)
 	}
 	return out
-}
-
-// unknown notes the use of a container's API by a name that cannot be read.
-func (e *evaluator) unknown(of set, at int32) {
-	if !e.reporting {
-		return
-	}
-	for _, v := range of {
-		if v.kind == anObject && e.t.nodes[v.id].container {
-			e.found = append(e.found, place{int(e.p.tokens[at].start), -1 - v.id})
-		}
-	}
 }
 
 // called says what a call returns. An API that is named by an argument is used.
@@ -162,10 +154,35 @@ func (e *evaluator) calledNode(n, open int32, depth int) set {
 			continue
 		}
 		if child, ok := node.children["("+e.texts[v.id]+")"]; ok {
-			e.use(child, open+1, true)
+			e.use(child, open+1, false)
+		}
+	}
+	for name, child := range node.children {
+		if member, ok := strings.CutPrefix(name, "({"); ok && e.mayHave(open+1, strings.TrimSuffix(member, "})")) {
+			e.use(child, open+1, false)
 		}
 	}
 	return nil
+}
+
+// mayHave tells whether the object that begins at a token may have a member that
+// is not false. Of what is no literal, nobody knows.
+func (e *evaluator) mayHave(open int32, member string) bool {
+	end := e.p.tokens[open].match
+	if e.kind(open) != js.OpenBraceToken || end < 0 {
+		return e.kind(open) != js.CloseParenToken
+	}
+	for at := open + 1; at < end; at = e.p.skip(at, end) + 1 {
+		if !e.isName(at) {
+			return true // three dots, or a name in brackets
+		}
+		if e.text(at) != member {
+			continue
+		}
+		value := e.kind(at + 2)
+		return e.kind(at+1) != js.ColonToken || value != js.FalseToken && value != js.NotToken
+	}
+	return false
 }
 
 // report notes the places of all uses.
@@ -214,9 +231,9 @@ func (e *evaluator) visit(i int32) {
 		}
 	}
 	e.reporting = true
-	if t.ref != noRef && e.platform[t.ref] && e.kind(next) != js.EqToken {
+	if t.ref != noRef && e.platform[t.ref] {
 		for _, v := range got {
-			e.use(v.id, i, true)
+			e.use(v.id, i, e.kind(next) == js.EqToken)
 		}
 	}
 	e.chain(got, next, 0)

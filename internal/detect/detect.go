@@ -12,7 +12,7 @@ import (
 // Use is one place in a bundle's scripts that uses a sensitive API.
 type Use struct {
 	API        string `json:"api"`        // as the table calls it, e.g. "wx.getLocation", "my.chooseImage", "navigator.geolocation"
-	Permission string `json:"permission"` // what a mini program must declare for it, e.g. "location"; empty for "wx[…]"
+	Permission string `json:"permission"` // what a mini program must declare for it, e.g. "location"
 	File       string `json:"file"`
 	Line       int    `json:"line"`   // from 1
 	Column     int    `json:"column"` // from 1, in characters: minified code is one line
@@ -42,7 +42,7 @@ func Scan(name string, src []byte) []Use {
 // place is a use as the scanner of scripts finds it: an offset in the source.
 type place struct {
 	offset int
-	api    int32 // index into the table; unknownMember of an object as -1-node
+	api    int32 // index into the table
 }
 
 // located puts places in order, bounds them, and counts their lines and columns.
@@ -72,8 +72,8 @@ func located(name string, src []byte, found []place) []Use {
 		counted = max(counted, lineStart)
 		column += utf8.RuneCount(src[counted:p.offset])
 		counted = p.offset
-		api, permission := t.name(p.api)
-		uses = append(uses, Use{API: api, Permission: permission, File: name, Line: line, Column: column})
+		api := t.APIs[p.api]
+		uses = append(uses, Use{API: api.API, Permission: api.Permission, File: name, Line: line, Column: column})
 	}
 	return uses
 }

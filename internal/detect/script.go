@@ -151,7 +151,7 @@ func (e *evaluator) callee(c call) set {
 	}
 	got, next := e.primary(c.callee, 0)
 	if next == c.open-2 {
-		got = e.members(got, next+1, false)
+		got = e.members(got, next+1)
 	}
 	return got
 }
@@ -206,9 +206,11 @@ func (e *evaluator) pattern(open int32, of set, depth int) {
 		case t.kind == js.OpenBracketToken && t.match > at && e.p.tokens[t.match+1].kind == js.ColonToken:
 			e.target(t.match+2, e.index(of, at), depth)
 		case e.p.tokens[at+1].kind == js.ColonToken:
-			e.target(at+2, e.members(of, at, true), depth)
+			if e.isName(at) {
+				e.target(at+2, e.member(of, e.text(at), at, false), depth)
+			}
 		case js.IsIdentifierName(t.kind):
-			e.give(t.ref, e.members(of, at, true))
+			e.give(t.ref, e.member(of, e.text(at), at, false))
 		}
 	}
 }

@@ -27,23 +27,24 @@ type Permission struct {
 	Means string `json:"means"`
 }
 
-// Object is a global object: other names of it, or one whose members are asked
-// for by names that cannot be read are worth to be told.
+// Object is another name of a global object.
 type Object struct {
 	Name string `json:"name"`
-	// Is says of which object it is another name; "global" is the global object.
-	Is string `json:"is,omitempty"`
-	// Container is true of an object that offers a container's own APIs.
-	Container bool `json:"container,omitempty"`
+	// Is says of which object; "global" is the global object itself.
+	Is string `json:"is"`
 }
 
 // API is one sensitive API. Its name is the way to it from the global object. A
-// first part "*" stands for any object, and a last one in parentheses for a
-// call with that text as first argument.
+// first part "*" stands for any object. Parentheses at the end stand for a call:
+// (text) with that text as first argument, ({member}) with an object that may
+// have that member.
 type API struct {
 	API        string `json:"api"`
 	Permission string `json:"permission"`
-	Source     string `json:"source"`
+	// Written is true of an API that is used by writing it: a handler.
+	Written bool `json:"written,omitempty"`
+	// Source is where the platform documents it.
+	Source string `json:"source"`
 }
 
 // Known returns the table. It is not to be changed.
@@ -51,10 +52,9 @@ func Known() Table { return loaded().Table }
 
 // node is an object or function on the way to APIs.
 type node struct {
-	children  map[string]int32
-	name      string
-	api       int32 // index into APIs, or -1
-	container bool
+	children map[string]int32
+	name     string
+	api      int32 // index into APIs, or -1
 }
 
 // table is Table as the scanner walks it.
@@ -89,15 +89,11 @@ func parseTable(data []byte) (*table, error) {
 		t.nodes[at].api = int32(i)
 	}
 	for _, o := range t.Objects {
-		if o.Is != "" {
-			is := globalNode
-			if o.Is != "global" {
-				is = t.child(globalNode, o.Is)
-			}
-			t.nodes[globalNode].children[o.Name] = is
-			continue
+		is := globalNode
+		if o.Is != "global" {
+			is = t.child(globalNode, o.Is)
 		}
-		t.nodes[t.child(globalNode, o.Name)].container = o.Container
+		t.nodes[globalNode].children[o.Name] = is
 	}
 	return t, nil
 }
@@ -124,15 +120,6 @@ func (t *table) child(of int32, name string) int32 {
 	t.nodes = append(t.nodes, node{name: name, api: -1, children: map[string]int32{}})
 	t.nodes[of].children[name] = n
 	return n
-}
-
-// name returns what a use says: the API and its permission, or an object of
-// which a member was used whose name cannot be read.
-func (t *table) name(api int32) (string, string) {
-	if api >= 0 {
-		return t.APIs[api].API, t.APIs[api].Permission
-	}
-	return t.nodes[-1-api].name + "[…]", ""
 }
 
 // Vocabulary returns the names of all permissions of the table, sorted.
