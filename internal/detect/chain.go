@@ -6,9 +6,13 @@ import (
 	"github.com/tdewolff/parse/v2/js"
 )
 
-// chain follows the members and calls behind an operand.
-func (e *evaluator) chain(got set, i int32, depth int) (set, int32) {
+// chain follows the members and calls behind an operand, to their end or to the
+// token stop.
+func (e *evaluator) chain(got set, i int32, depth int, stop int32) (set, int32) {
 	for {
+		if i == stop {
+			return got, i
+		}
 		switch e.kind(i) {
 		case js.OptChainToken:
 			if next := e.kind(i + 1); next == js.OpenBracketToken || next == js.OpenParenToken {
@@ -63,11 +67,11 @@ func (e *evaluator) member(of set, name string, at int32, written bool) set {
 			if child, ok := e.t.nodes[v.id].children[name]; ok {
 				out = out.with(set{{kind: anObject, id: child}})
 				e.use(child, at, written)
+			} else {
+				out = out.with(v.calling(name))
 			}
-		case aFunction:
-			if name == "call" {
-				out = out.with(set{{kind: aFunction, id: v.id, shift: 1}})
-			}
+		default:
+			out = out.with(v.calling(name))
 		}
 	}
 	if known {
@@ -100,7 +104,7 @@ func (e *evaluator) indexAt(of set, open int32, depth int) set {
 	if end != behind {
 		names = nil
 	}
-	var out set
+	out := e.elements(of)
 	for _, n := range names {
 		if n.kind == aText {
 			out = out.with(e.member(of, e.texts[n.id], open+1, e.kind(behind+1) == js.EqToken))
@@ -113,11 +117,13 @@ func (e *evaluator) indexAt(of set, open int32, depth int) set {
 func (e *evaluator) called(f set, open int32, depth int) set {
 	var out set
 	for _, v := range f {
-		switch v.kind {
-		case aFunction:
+		switch {
+		case v.shift == byBind:
+			out = out.with(set{{kind: v.kind, id: v.id}})
+		case v.kind == aFunction:
 			out = out.with(e.returns[v.id])
-		case anObject:
-			out = out.with(e.calledNode(v.id, open, depth))
+		case v.kind == anObject:
+			out = out.with(e.calledNode(v, open, depth))
 		}
 	}
 	return out
@@ -126,15 +132,14 @@ func (e *evaluator) called(f set, open int32, depth int) set {
 // copiers are functions of Object that return what they are given.
 var copiers = map[string]bool{"assign": true, "create": true, "freeze": true, "seal": true}
 
-func (e *evaluator) calledNode(n, open int32, depth int) set {
-	node := e.t.nodes[n]
-	end := e.p.tokens[open].match
+func (e *evaluator) calledNode(f value, open int32, depth int) set {
+	node := e.t.nodes[f.id]
+	at, end := e.argument(f.shift, open)
 	if copiers[node.name] && node.api < 0 {
 		was := e.reporting
 		e.reporting = false
 		defer func() { e.reporting = was }()
 		var out set
-		at := open + 1
 		for i := 0; at < end && i < maxArguments; i++ {
 			got, _ := e.expression(at, depth+1)
 			out = out.with(got)
@@ -147,19 +152,19 @@ func (e *evaluator) calledNode(n, open int32, depth int) set {
 	}
 	was := e.reporting
 	e.reporting = false
-	first, _ := e.expression(open+1, depth+1)
+	first, _ := e.expression(at, depth+1)
 	e.reporting = was
 	for _, v := range first {
 		if v.kind != aText {
 			continue
 		}
 		if child, ok := node.children["("+e.texts[v.id]+")"]; ok {
-			e.use(child, open+1, false)
+			e.use(child, max(at, open), false)
 		}
 	}
 	for name, child := range node.children {
-		if member, ok := strings.CutPrefix(name, "({"); ok && e.mayHave(open+1, strings.TrimSuffix(member, "})")) {
-			e.use(child, open+1, false)
+		if member, ok := strings.CutPrefix(name, "({"); ok && e.mayHave(at, strings.TrimSuffix(member, "})")) {
+			e.use(child, max(at, open), false)
 		}
 	}
 	return nil
@@ -168,10 +173,10 @@ func (e *evaluator) calledNode(n, open int32, depth int) set {
 // mayHave tells whether the object that begins at a token may have a member that
 // is not false. Of what is no literal, nobody knows.
 func (e *evaluator) mayHave(open int32, member string) bool {
-	end := e.p.tokens[open].match
-	if e.kind(open) != js.OpenBraceToken || end < 0 {
+	if e.kind(open) != js.OpenBraceToken || e.p.tokens[open].match < 0 {
 		return e.kind(open) != js.CloseParenToken
 	}
+	end := e.p.tokens[open].match
 	for at := open + 1; at < end; at = e.p.skip(at, end) + 1 {
 		if !e.isName(at) {
 			return true // three dots, or a name in brackets
@@ -179,8 +184,8 @@ func (e *evaluator) mayHave(open int32, member string) bool {
 		if e.text(at) != member {
 			continue
 		}
-		value := e.kind(at + 2)
-		return e.kind(at+1) != js.ColonToken || value != js.FalseToken && value != js.NotToken
+		no := e.kind(at+2) == js.FalseToken || e.kind(at+2) == js.NotToken && js.IsNumeric(e.kind(at+3)) && e.text(at+3) == "1"
+		return e.kind(at+1) != js.ColonToken || !no
 	}
 	return false
 }
@@ -226,7 +231,7 @@ func (e *evaluator) visit(i int32) {
 	}
 	if e.kind(i-1) == js.TypeofToken {
 		// Whether it is there may be asked.
-		if _, end := e.chain(got, next, 0); e.kind(end-1) != js.CloseParenToken {
+		if _, end := e.chain(got, next, 0, -1); e.kind(end-1) != js.CloseParenToken {
 			return
 		}
 	}
@@ -236,7 +241,7 @@ func (e *evaluator) visit(i int32) {
 			e.use(v.id, i, e.kind(next) == js.EqToken)
 		}
 	}
-	e.chain(got, next, 0)
+	e.chain(got, next, 0, -1)
 	e.reporting = false
 }
 

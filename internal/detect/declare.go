@@ -36,6 +36,9 @@ func (p *parser) word(f *frame, i int32) {
 		p.edges = append(p.edges, edge{toCaller, p.scopes[p.scope].function, i + 1})
 	case f.kind == forHead && (t.kind == js.InToken || t.kind == js.OfToken && p.endsOperand()):
 		f.declares, f.binding = nothing, false
+		if t.kind == js.OfToken && p.tokens[i-1].ref != noRef {
+			p.edges = append(p.edges, edge{toEach, i - 1, i + 1})
+		}
 	case t.kind == js.ThisToken && p.scopes[p.scope].top:
 		t.match = i // the global object's, as no function is around it
 	case js.IsIdentifier(t.kind) || t.kind == js.AwaitToken || t.kind == js.YieldToken:
@@ -52,6 +55,7 @@ func (p *parser) name(f *frame, i int32) {
 	case f.classIs != nothing && p.prev(1) == js.ClassToken:
 		if f.classIs == statement {
 			p.declare(p.scope, i)
+			p.edges = append(p.edges, edge{toName, i, i - 1})
 		}
 	case f.binding && t.kind != js.LetToken:
 		f.binding = false
@@ -134,6 +138,9 @@ func (p *parser) endParams(f *frame, i int32) {
 	n := p.addScope(f.began, !f.caught)
 	p.scopes[n].top = p.scopes[n].top && f.caught
 	p.declareParams(n, f.open, i)
+	if f.method {
+		p.method(f, n)
+	}
 	if f.of == expression {
 		if at := f.open - 1; at > f.began && js.IsIdentifierName(p.tokens[at].kind) {
 			p.declare(n, at)
@@ -141,6 +148,20 @@ func (p *parser) endParams(f *frame, i int32) {
 	}
 	p.scope = outer
 	p.waiting, p.waitingDivides, p.waitingFor, p.arrow = n, f.of == expression, false, false
+}
+
+// method notes a function that is a member by its key.
+func (p *parser) method(f *frame, scope int32) {
+	key := f.open - 1
+	if kind := p.tokens[key].kind; !js.IsIdentifierName(kind) && kind != js.StringToken && kind != js.PrivateIdentifierToken {
+		return
+	}
+	name := p.lexer.src[p.tokens[key].start:p.tokens[key].end]
+	if outer := p.top(); outer.kind == class && string(name) == "constructor" {
+		p.constructors[outer.open] = scope
+		return
+	}
+	p.edges = append(p.edges, edge{toMethod, key, scope})
 }
 
 // declareParams declares what stands between two parentheses in a scope.
@@ -279,18 +300,42 @@ func (p *parser) assign(f *frame, i int32) {
 // stands right there, as wrappers of bundles do it.
 func (p *parser) call(i int32) {
 	at := i - 1
-	if at >= 2 && p.dotted(1) {
-		if name := p.lexer.src[p.tokens[at].start:p.tokens[at].end]; string(name) != "call" {
+	for range maxLinks {
+		t := p.tokens[at]
+		switch {
+		case at >= 2 && p.isDot(at-1):
+			at -= 2
+			continue
+		case t.kind == js.OptChainToken && at > 0:
+			at--
+			continue
+		case t.kind == js.CloseBraceToken:
+			if p.ended <= 0 || p.scopes[p.ended].end != at {
+				return // no function
+			}
+			at = p.scopes[p.ended].start
+		case (t.kind == js.CloseParenToken || t.kind == js.CloseBracketToken) && t.match > 0 && p.operand(t.match-1):
+			at = t.match - 1
+			continue
+		case t.match >= 0:
+			at = t.match
+		case t.ref == noRef && t.kind != js.ThisToken:
 			return
 		}
-		at -= 2
-	}
-	switch t := p.tokens[at]; {
-	case t.kind == js.CloseParenToken && t.match >= 0:
-		p.calls = append(p.calls, call{t.match, i})
-	case t.kind == js.CloseBraceToken && p.ended > 0 && p.scopes[p.ended].end == at:
-		p.calls = append(p.calls, call{p.scopes[p.ended].start, i})
-	case t.ref != noRef:
 		p.calls = append(p.calls, call{at, i})
+		return
 	}
+}
+
+// maxLinks bounds how long a chain of members and calls is looked back.
+const maxLinks = 12
+
+func (p *parser) isDot(i int32) bool {
+	return p.tokens[i].kind == js.DotToken || p.tokens[i].kind == js.OptChainToken
+}
+
+// operand tells whether a bracket behind a token calls or indexes it.
+func (p *parser) operand(i int32) bool {
+	t := p.tokens[i]
+	return t.ref != noRef || t.kind == js.CloseParenToken || t.kind == js.CloseBracketToken || i > 0 && p.isDot(i-1) || t.kind == js.OptChainToken
 }

@@ -10,9 +10,17 @@ import (
 // value is something that an expression may be, as far as it matters here.
 type value struct {
 	kind  valueKind
-	id    int32 // of a node, of a text, or a function's scope
-	shift int32 // of a function: arguments before its parameters, 1 for f.call
+	id    int32 // of a node, of a text, a function's scope, or a list's bracket
+	shift int32 // of what is called: arguments before its own, or one of those below
 }
+
+// How something is called when its arguments do not simply follow.
+const (
+	byCall  int32 = 1  // f.call(this, a, b)
+	byApply int32 = -1 // f.apply(this, [a, b])
+	byBind  int32 = -2 // f.bind(this, a)
+	byEach  int32 = -3 // of a list: each element goes to a function
+)
 
 type valueKind uint8
 
@@ -20,27 +28,38 @@ const (
 	anObject valueKind = iota // a node of the table
 	aText
 	aFunction
+	aList // a literal with elements or members that matter
 )
 
 // set are the values that an expression may be; empty if none is known.
 type set []value
 
-// maxValues bounds a set. Names with more meanings than that are those of
-// bundlers' helpers.
-const maxValues = 6
+// maxValues bounds how many values of a kind are in a set. Names with more
+// meanings than that are those of bundlers' helpers.
+var maxValues = [...]int{anObject: 6, aText: 32, aFunction: 6, aList: 4}
 
 // with returns the union of two sets. It changes neither.
 func (s set) with(other set) set {
 	for _, v := range other {
-		if !slices.Contains(s, v) && len(s) < maxValues {
+		if !slices.Contains(s, v) && s.count(v.kind) < maxValues[v.kind] {
 			s = append(s[:len(s):len(s)], v)
 		}
 	}
 	return s
 }
 
-func (s set) withoutFunctions() set {
-	return slices.DeleteFunc(slices.Clone(s), func(v value) bool { return v.kind == aFunction })
+func (s set) count(kind valueKind) (n int) {
+	for _, v := range s {
+		if v.kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// lasting are the values that mean something beyond the part that is held.
+func (s set) lasting() set {
+	return slices.DeleteFunc(slices.Clone(s), func(v value) bool { return v.kind == aFunction || v.kind == aList })
 }
 
 // The limits of looking into an expression. What is beyond them is not known.
@@ -172,7 +191,7 @@ func (e *evaluator) operandAt(i int32, depth int) (set, int32) {
 		return nil, i
 	}
 	got, next := e.primary(i, depth)
-	return e.chain(got, next, depth)
+	return e.chain(got, next, depth, -1)
 }
 
 // primary says what a token, or what is in brackets, may be.
@@ -188,9 +207,14 @@ func (e *evaluator) primary(i int32, depth int) (set, int32) {
 	case js.OpenParenToken:
 		return e.group(i, depth)
 	case js.OpenBraceToken:
-		return e.spread(i, depth)
-	case js.OpenBracketToken, js.TemplateStartToken:
+		got, next := e.spread(i, depth)
+		return got.with(e.list(i, i+3)), next
+	case js.OpenBracketToken:
+		return e.list(i, i+1), e.after(i)
+	case js.TemplateStartToken:
 		return nil, e.after(i)
+	case js.ClassToken:
+		return e.class(i)
 	default:
 		if i >= 0 && int(i) < len(e.p.tokens) && e.p.tokens[i].ref != noRef {
 			return e.names[e.p.tokens[i].ref], i + 1

@@ -26,6 +26,7 @@ type frame struct {
 	key       bool  // in an object or a class: the next word is a key
 	importing bool  // between import and the name of the module
 	caught    bool  // the parameter of a catch, which is no function
+	method    bool  // parameters of a method
 	classIs   uint8 // a class waits for its braces: a statement or an expression
 	functIs   uint8 // a function waits for its parameters
 	declares  uint8 // var, let or const is going on
@@ -177,8 +178,8 @@ func (p *parser) openParen(i int32) {
 		next.kind, next.began, next.of = params, f.function, f.functIs
 		f.functIs = nothing
 	case (f.kind == object || f.kind == class) && f.key && p.endsKey():
-		next.kind, next.began, next.of = params, i, statement
-	case p.dotted(1):
+		next.kind, next.began, next.of, next.method = params, i, statement, true
+	case p.dotted(1), p.prev(1) == js.OptChainToken:
 		p.call(i)
 	case prev == js.ImportToken:
 		f.importing = false

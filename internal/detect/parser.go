@@ -17,6 +17,8 @@ type parser struct {
 	params []int32 // tokens of parameters: a name, or the bracket of a pattern; -1 if neither
 	edges  []edge
 	calls  []call
+	// constructors are the scopes of classes' constructors, by the class's brace.
+	constructors map[int32]int32
 
 	at             int32 // the present token
 	scope          int32 // the present one
@@ -47,9 +49,11 @@ const (
 	toProperty
 	toPattern
 	toCaller
+	toMethod // from is the scope
+	toEach   // from is a list, whose elements go there
 )
 
-// call is a call whose function may be known.
+// call is a call whose function may be known: callee is where the operand begins.
 type call struct{ callee, open int32 }
 
 func newParser(src []byte) *parser {
@@ -68,6 +72,7 @@ func (p *parser) reset() {
 		f.open, f.outer, f.scope, f.tails, f.pattern, f.functIs = -1, 0, -1, nil, nothing, nothing
 	}
 	p.scope, p.waiting, p.arrow = 0, -1, false
+	p.constructors = map[int32]int32{}
 }
 
 // read reads up to the end of the script, or as many tokens as are held at once;

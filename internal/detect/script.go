@@ -48,12 +48,12 @@ func (e *evaluator) carry(r *resolver) {
 		if b < 0 {
 			b = r.globals[n]
 		}
-		if got := e.names[b].withoutFunctions(); len(got) > 0 && b >= 0 && !e.platform[b] {
+		if got := e.names[b].lasting(); len(got) > 0 && b >= 0 && !e.platform[b] {
 			e.carried[name] = got
 		}
 	}
 	for name, got := range e.properties {
-		e.properties[name] = got.withoutFunctions()
+		e.properties[name] = got.lasting()
 	}
 }
 
@@ -87,6 +87,10 @@ func (e *evaluator) flow() {
 
 // edge hands on a value at one place.
 func (e *evaluator) edge(d edge) {
+	if d.kind == toMethod {
+		e.property(d.to, set{{kind: aFunction, id: d.from}})
+		return
+	}
 	got, _ := e.expression(d.from, 0)
 	if d.kind == toPattern {
 		e.pattern(d.to, got, 0)
@@ -99,14 +103,27 @@ func (e *evaluator) edge(d edge) {
 	case toName:
 		e.give(e.p.tokens[d.to].ref, got)
 	case toProperty:
-		if e.properties.add(e.text(d.to), got) {
-			e.changed = true
-		}
+		e.property(d.to, got)
+	case toEach:
+		e.give(e.p.tokens[d.to].ref, e.elements(got))
 	case toCaller:
 		was := e.returns[d.to]
 		if now := was.with(got); len(now) != len(was) {
 			e.returns[d.to], e.changed = now, true
 		}
+	}
+}
+
+// property adds to what a property may be. What a function without parameters
+// returns may be it too: bundlers export by getters.
+func (e *evaluator) property(name int32, got set) {
+	for _, v := range got {
+		if v.kind == aFunction && e.p.scopes[v.id].params == 0 {
+			got = got.with(e.returns[v.id])
+		}
+	}
+	if e.properties.add(e.text(name), got) {
+		e.changed = true
 	}
 }
 
@@ -136,39 +153,54 @@ const maxProperties = 1 << 16
 
 // call hands the arguments of a call to the parameters of its function.
 func (e *evaluator) call(c call) {
-	callee := e.callee(c)
-	for _, f := range callee {
-		if f.kind == aFunction {
+	for _, f := range e.callee(c) {
+		switch {
+		case f.kind == aFunction:
 			e.arguments(f, c.open)
+		case f.shift == byEach:
+			e.each(f, c.open)
 		}
 	}
 }
 
-// callee is what is called at c: f(…), or f.call(…).
+// callee is what is called at c.
 func (e *evaluator) callee(c call) set {
-	if c.callee >= c.open {
+	was := e.reporting
+	e.reporting = false
+	defer func() { e.reporting = was }()
+	got, next := e.primary(c.callee, 0)
+	if next > c.open {
 		return nil
 	}
-	got, next := e.primary(c.callee, 0)
-	if next == c.open-2 {
-		got = e.members(got, next+1)
+	if got, next = e.chain(got, next, 0, c.open); next != c.open {
+		return nil
 	}
 	return got
 }
 
+// each hands the elements of a list to the first parameter of a function.
+func (e *evaluator) each(list value, open int32) {
+	functions, _ := e.expression(open+1, 0)
+	for _, f := range functions {
+		if f.kind != aFunction || e.p.scopes[f.id].params == 0 {
+			continue
+		}
+		if param := e.p.params[e.p.scopes[f.id].firstParam]; param >= 0 {
+			e.give(e.p.tokens[param].ref, e.elements(set{list}))
+		}
+	}
+}
+
 // arguments hands the arguments behind an open parenthesis to a function's parameters.
 func (e *evaluator) arguments(f value, open int32) {
-	end := e.p.tokens[open].match
-	if end < 0 {
+	at, end := e.argument(f.shift, open)
+	if at < 0 {
 		return
 	}
 	s := e.p.scopes[f.id]
-	at := open + 1
-	for n := -f.shift; n < min(s.params, maxArguments) && at < end; n++ {
-		if n >= 0 {
-			if param := e.p.params[s.firstParam+n]; param >= 0 {
-				e.parameter(param, at)
-			}
+	for n := int32(0); n < min(s.params, maxArguments) && at < end; n++ {
+		if param := e.p.params[s.firstParam+n]; param >= 0 {
+			e.parameter(param, at)
 		}
 		at = e.p.skip(at, end) + 1
 	}
