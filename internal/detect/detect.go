@@ -27,16 +27,19 @@ const maxPlaces = 100
 // and .htm have scripts and handlers in them. Other files have none. It keeps
 // nothing of src, does not change it, and may be called at once by many.
 func Scan(name string, src []byte) []Use {
-	var found []place
-	switch strings.ToLower(path.Ext(name)) {
-	case ".js", ".mjs", ".cjs":
-		found = scanScript(src)
-	case ".html", ".htm":
-		found = scanHTML(src)
-	default:
+	scan := scanners[strings.ToLower(path.Ext(name))]
+	if scan == nil {
 		return nil
 	}
-	return located(name, src, found)
+	return located(name, src, scan(src))
+}
+
+// Reads tells whether Scan reads files of this name at all.
+func Reads(name string) bool { return scanners[strings.ToLower(path.Ext(name))] != nil }
+
+// scanners by the ending of a file's name.
+var scanners = map[string]func([]byte) []place{
+	".js": scanScript, ".mjs": scanScript, ".cjs": scanScript, ".html": scanHTML, ".htm": scanHTML,
 }
 
 // place is a use as the scanner of scripts finds it: an offset in the source.
