@@ -167,7 +167,7 @@ func policyMessage(results []policy.Result) string {
 				more++
 				continue
 			}
-			lines = append(lines, f.Rule+": "+f.Message)
+			lines = append(lines, f.Rule+place(f)+": "+f.Message)
 		}
 	}
 	if len(lines) == 0 {
@@ -177,6 +177,17 @@ func policyMessage(results []policy.Result) string {
 		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(lines, "; ")
+}
+
+// place is where a finding is, in parentheses; empty: it is about the bundle as a whole.
+func place(f v1alpha1.Finding) string {
+	switch {
+	case f.File == "":
+		return ""
+	case f.Line == 0:
+		return " (" + f.File + ")"
+	}
+	return fmt.Sprintf(" (%s:%d)", f.File, f.Line)
 }
 
 // asFindings are the findings of the bundle's checks, as the API has them.
