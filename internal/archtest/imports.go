@@ -16,6 +16,7 @@ var layers = map[string]int{
 	"internal/gate":     1,
 	"internal/rollout":  1,
 	"internal/delivery": 1,
+	"internal/detect":   1,
 	// Go embeds only what lies beside or below it, so the policies are a package where they stand.
 	"config/admission":    2,
 	"internal/task":       2,

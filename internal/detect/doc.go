@@ -1,0 +1,2 @@
+// Package detect finds the use of sensitive APIs in scripts.
+package detect
