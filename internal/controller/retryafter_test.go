@@ -55,7 +55,7 @@ func TestWhatAsksToWaitIsAskedAgainWhenItSaid(t *testing.T) {
 			"False SourceUnavailable: " + overOCI.OCI.Ref + " answers 429 Too Many Requests and asks to wait; it is tried again after 1h0m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.create(t, publication{kind: "app", from: tt.from}, name)
+			c.create(t, publication{kind: "app", version: "1.0.0", from: tt.from}, name)
 			line := &lifeline{}
 			var busy atomic.Bool
 			busy.Store(true)
