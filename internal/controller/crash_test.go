@@ -99,16 +99,17 @@ func newCrashes(t *testing.T) *crashes {
 	c.identity = fast(identity)
 	r := registrytest.Start(t, registrytest.Options{Dir: c.storage})
 	c.front = registrytest.Faulty(t, r.Host(), func(r *http.Request) *registrytest.Fault {
-		l, ok := c.lives.Load(r.UserAgent())
+		known, _ := c.lives.Load(r.UserAgent())
+		line, ok := known.(*lifeline)
 		if !ok {
 			return nil
 		}
-		line := l.(*lifeline)
 		switch line.call(r.Method + " " + r.URL.Path) {
 		case answerLost:
 			return &registrytest.Fault{DropAnswer: true}
 		case neverMade:
 			return &registrytest.Fault{Drop: true}
+		case made:
 		}
 		if line.fault == nil {
 			return nil
