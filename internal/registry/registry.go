@@ -158,7 +158,7 @@ func (c *Client) begin(ctx context.Context, repository, what string, timeout tim
 	return &call{
 		ctx: inner, cancel: cancel, parent: ctx, client: c, what: what, note: note,
 		repo: &remote.Repository{
-			Client:           doer{c.auth},
+			Client:           Rewinder{c.auth},
 			Reference:        ref,
 			PlainHTTP:        c.options.PlainHTTP,
 			MaxMetadataBytes: maxMetadataBytes,
