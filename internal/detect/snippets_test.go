@@ -74,7 +74,7 @@ func judge(s snippet) (got score, wrong, missed []string) {
 }
 
 func TestSnippets(t *testing.T) {
-	for _, half := range []string{"first"} {
+	for _, half := range []string{"first", "second"} {
 		var sum score
 		for _, s := range readSnippets(t, half) {
 			got, wrong, missed := judge(s)
