@@ -93,8 +93,10 @@ func (e *evaluator) text(i int32) string {
 	t := e.p.tokens[i]
 	raw := e.p.lexer.src[t.start:t.end]
 	switch t.kind {
-	case js.StringToken, js.TemplateToken:
+	case js.StringToken, js.TemplateToken, js.TemplateEndToken:
 		return unescaped(raw[1 : len(raw)-1])
+	case js.TemplateStartToken, js.TemplateMiddleToken:
+		return unescaped(raw[1 : len(raw)-2])
 	default:
 		return unescaped(raw)
 	}
@@ -212,7 +214,7 @@ func (e *evaluator) primary(i int32, depth int) (set, int32) {
 	case js.OpenBracketToken:
 		return e.list(i, i+1), e.after(i)
 	case js.TemplateStartToken:
-		return nil, e.after(i)
+		return e.template(i, depth), e.after(i)
 	case js.ClassToken:
 		return e.class(i)
 	default:

@@ -21,6 +21,10 @@ type snippet struct {
 
 const snippetsFolder = "testdata/snippets"
 
+// halves are the two halves of the snippets: the first was labelled before the
+// scanner was tuned, the second before the scanner had seen it.
+var halves = []string{"first", "second"}
+
 // readSnippets reads one half of the labelled snippets.
 func readSnippets(t testing.TB, half string) []snippet {
 	t.Helper()
