@@ -40,6 +40,9 @@ var maxValues = [...]int{anObject: 6, aText: 32, aFunction: 6, aList: 4}
 
 // with returns the union of two sets. It changes neither.
 func (s set) with(other set) set {
+	if len(s) == 0 {
+		return other
+	}
 	for _, v := range other {
 		if !slices.Contains(s, v) && s.count(v.kind) < maxValues[v.kind] {
 			s = append(s[:len(s):len(s)], v)
