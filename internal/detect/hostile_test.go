@@ -61,6 +61,19 @@ func TestHostileScriptsTakeLinearTime(t *testing.T) {
 	}
 }
 
+func TestHostilePagesTakeLinearTime(t *testing.T) {
+	const size = 1 << 20
+	for name, piece := range map[string]string{
+		"scripts": "<script>wx.a()</script>", "open scripts": "<script>", "handlers": "<b onclick='wx.a(`'>", "open handlers": "<b onclick='", "open tags": "<b ", "comments": "<!--", "attributes": " on=x",
+	} {
+		began := time.Now()
+		Scan("a.html", []byte("<a "+strings.Repeat(piece, size/len(piece))))
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("1 MiB of %s took %s", name, took)
+		}
+	}
+}
+
 func TestHostileScriptsHideNothing(t *testing.T) {
 	for name, piece := range hostile {
 		for _, n := range []int{1, 3, 5000} {
