@@ -189,6 +189,28 @@ func TestAChangedPolicyJudgesWhatWaitsAndWhatIsATarget(t *testing.T) {
 	}
 }
 
+// While nobody can tell what a changed policy says, nothing goes out by what the
+// older one has said.
+func TestARolloutWaitsUntilChangedPoliciesHaveSpoken(t *testing.T) {
+	g := newGroup(t, "quality")
+	g.approved(t)
+	t.Cleanup(func() { g.refuse.Store(0) })
+	g.refuse.Store(503) // the bundle cannot be read again
+	g.editPolicy(t, func(s *v1alpha1.ReviewPolicySpec) {
+		s.Quality = &v1alpha1.QualityRules{ForbiddenText: []v1alpha1.ForbiddenText{{Pattern: "debugger", Message: "take it out"}}}
+	})
+	g.rollout(t, "app", "1.0.0")
+	g.awaitRollout(t, "app", "it waits", func(ro *v1alpha1.Rollout) bool {
+		return strings.Contains(ro.Status.Summary, "MiniProgramVersion app-1.0.0 is being held against the policies anew: see its condition PolicyPassed")
+	})
+	v := g.awaitVersion(t, "app-1.0.0", v1alpha1.ConditionPolicyPassed, "Unknown NotChecked: the policies could not be applied: the registry "+g.registryHost()+" cannot answer now (503 Service Unavailable); the look-up is tried again")
+	g.refuse.Store(0)
+	g.awaitRollout(t, "app", "it is stable", func(ro *v1alpha1.Rollout) bool { return ro.Status.Stable != nil && isOut(ro) })
+	if v.Status.ApprovedHostApps == nil {
+		t.Errorf("it lost its approval meanwhile: %s", show(v.Status))
+	}
+}
+
 func TestAPolicyBoundsThePlanOfARollout(t *testing.T) {
 	g := newGroup(t, "quality")
 	g.editPolicy(t, func(s *v1alpha1.ReviewPolicySpec) { s.Rollout = &v1alpha1.RolloutRules{MinBakeSeconds: 3600} })

@@ -129,18 +129,15 @@ func (e *evaluator) called(f set, open int32, depth int) set {
 	return out
 }
 
-// copiers are functions of Object that return what they are given.
-var copiers = map[string]bool{"assign": true, "create": true, "freeze": true, "seal": true}
-
 func (e *evaluator) calledNode(f value, open int32, depth int) set {
 	node := e.t.nodes[f.id]
 	at, end := e.argument(f.shift, open)
-	if copiers[node.name] && node.api < 0 {
+	if node.copies {
 		was := e.reporting
 		e.reporting = false
 		defer func() { e.reporting = was }()
 		var out set
-		for i := 0; at < end && i < maxArguments; i++ {
+		for i := 0; at >= 0 && at < end && i < maxArguments; i++ {
 			got, _ := e.expression(at, depth+1)
 			out = out.with(got)
 			at = e.p.skip(at, end) + 1
@@ -221,7 +218,7 @@ func (e *evaluator) visit(i int32) {
 		got = e.names[t.ref]
 	case t.kind == js.ThisToken:
 		got = e.this(i)
-	case t.kind == js.OpenParenToken && t.match >= 0 && e.continues(t.match+1):
+	case t.kind == js.OpenParenToken && t.match >= 0 && e.continues(t.match+1) && (i == 0 || !e.p.operand(i-1)):
 		got, next = e.primary(i, 0)
 		if next != t.match+1 { // a function begins here, and what is behind it is no member
 			return
@@ -229,7 +226,7 @@ func (e *evaluator) visit(i int32) {
 	default:
 		return
 	}
-	if e.kind(i-1) == js.TypeofToken {
+	if before := e.kind(i - 1); before == js.TypeofToken || before == js.DeleteToken {
 		// Whether it is there may be asked.
 		if _, end := e.chain(got, next, 0, -1); e.kind(end-1) != js.CloseParenToken {
 			return

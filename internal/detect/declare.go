@@ -280,7 +280,9 @@ func (p *parser) assign(f *frame, i int32) {
 	last := p.tokens[i-1]
 	switch {
 	case last.kind == js.CloseBraceToken || last.kind == js.CloseBracketToken:
-		if open := last.match; open >= 0 {
+		if open := last.match; open > 0 && last.kind == js.CloseBracketToken && p.tokens[open-1].ref != noRef {
+			p.edges = append(p.edges, edge{toIndexed, open - 1, i + 1})
+		} else if open >= 0 {
 			p.edges = append(p.edges, edge{toPattern, open, i + 1})
 		}
 	case !js.IsIdentifierName(last.kind) && last.kind != js.PrivateIdentifierToken:
@@ -313,7 +315,9 @@ func (p *parser) call(i int32) {
 			if p.ended <= 0 || p.scopes[p.ended].end != at {
 				return // no function
 			}
-			at = p.scopes[p.ended].start
+			if at = p.scopes[p.ended].start; at > 0 && p.tokens[at-1].kind == js.ClassToken {
+				at--
+			}
 		case (t.kind == js.CloseParenToken || t.kind == js.CloseBracketToken) && t.match > 0 && p.operand(t.match-1):
 			at = t.match - 1
 			continue

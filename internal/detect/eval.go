@@ -40,6 +40,9 @@ var maxValues = [...]int{anObject: 6, aText: 32, aFunction: 6, aList: 4}
 
 // with returns the union of two sets. It changes neither.
 func (s set) with(other set) set {
+	if len(s) == 0 {
+		return other
+	}
 	for _, v := range other {
 		if !slices.Contains(s, v) && s.count(v.kind) < maxValues[v.kind] {
 			s = append(s[:len(s):len(s)], v)
@@ -93,8 +96,10 @@ func (e *evaluator) text(i int32) string {
 	t := e.p.tokens[i]
 	raw := e.p.lexer.src[t.start:t.end]
 	switch t.kind {
-	case js.StringToken, js.TemplateToken:
+	case js.StringToken, js.TemplateToken, js.TemplateEndToken:
 		return unescaped(raw[1 : len(raw)-1])
+	case js.TemplateStartToken, js.TemplateMiddleToken:
+		return unescaped(raw[1 : len(raw)-2])
 	default:
 		return unescaped(raw)
 	}
@@ -212,7 +217,7 @@ func (e *evaluator) primary(i int32, depth int) (set, int32) {
 	case js.OpenBracketToken:
 		return e.list(i, i+1), e.after(i)
 	case js.TemplateStartToken:
-		return nil, e.after(i)
+		return e.template(i, depth), e.after(i)
 	case js.ClassToken:
 		return e.class(i)
 	default:

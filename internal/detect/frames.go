@@ -152,6 +152,9 @@ func (p *parser) openBrace(i int32) {
 
 // isBlock tells a block from an object.
 func (p *parser) isBlock(f *frame) bool {
+	if f.binding {
+		return false // let is a name too
+	}
 	switch p.prev(1) {
 	case js.SemicolonToken, js.OpenBraceToken, js.ElseToken, js.DoToken, js.TryToken, js.FinallyToken:
 		return true
@@ -241,7 +244,7 @@ func (p *parser) close(i int32) {
 	p.closedOperand = done.divides
 	p.scope = done.outer
 	switch {
-	case done.kind == forHead:
+	case done.kind == forHead && done.scope >= 0:
 		p.scopes[done.scope].end = i
 		p.waiting, p.waitingDivides, p.waitingFor = done.scope, false, true
 	case done.kind == params:

@@ -22,7 +22,7 @@ const noRef int32 = -1
 
 // maxTokens bounds what is held of a script at once: longer ones are read part
 // by part, at 20 bytes a token.
-const maxTokens = 2 << 20
+const maxTokens = 1 << 20
 
 // lexer gives the tokens of a script. What the library's lexer cannot tell is
 // whether a slash begins a regular expression; that follows from what stands
@@ -31,7 +31,12 @@ type lexer struct {
 	in     *parse.Input
 	lex    *js.Lexer
 	src    []byte
-	wasted int // bytes that were read as a regular expression and were none
+	wasted int // bytes that were looked through for an end that was not there
+
+	level     int
+	templates []int
+	// From here on no template ends, or no comment.
+	noTemplate, noComment bool
 }
 
 func newLexer(src []byte) *lexer {
@@ -62,7 +67,13 @@ func newLexer(src []byte) *lexer {
 func (l *lexer) next(regexp bool) (t token, ok bool) {
 	newline := false
 	for {
-		kind, data := l.lex.Next()
+		start := l.in.Offset()
+		kind, known := l.guard()
+		if !known {
+			var data []byte
+			kind, data = l.lex.Next()
+			start = l.in.Offset() - len(data)
+		}
 		switch kind {
 		case js.ErrorToken:
 			if l.in.Offset() >= len(l.src) {
@@ -79,29 +90,35 @@ func (l *lexer) next(regexp bool) (t token, ok bool) {
 			newline = newline || kind == js.CommentLineTerminatorToken
 			continue
 		}
-		start := l.in.Offset() - len(data)
-		if regexp && (kind == js.DivToken || kind == js.DivEqToken) {
-			kind = l.regexp(kind)
+		if regexp && (kind == js.DivToken || kind == js.DivEqToken) && l.findsRegExp(start) {
+			kind, _ = l.lex.RegExp()
 		}
-		end := l.in.Offset()
-		return token{kind: kind, newline: newline, start: int32(start), end: int32(end), match: -1, ref: noRef}, true
+		l.follow(kind)
+		return token{kind: kind, newline: newline, start: int32(start), end: int32(l.in.Offset()), match: -1, ref: noRef}, true
 	}
 }
 
-// regexp reads on from a slash as a regular expression, or goes back when none
-// ends on this line. Going back often would take quadratic time, so there is a
-// limit to it.
-func (l *lexer) regexp(kind js.TokenType) js.TokenType {
-	if l.wasted > len(l.src) {
-		return kind
+// follow keeps count of the templates that are open, as the library does.
+func (l *lexer) follow(kind js.TokenType) {
+	switch kind {
+	case js.OpenParenToken, js.OpenBraceToken:
+		l.level++
+	case js.CloseParenToken:
+		l.level--
+	case js.CloseBraceToken:
+		if !l.endsTemplate() {
+			l.level--
+		}
+	case js.TemplateStartToken:
+		l.templates = append(l.templates, l.level)
+		l.level++
+	case js.TemplateEndToken:
+		l.level--
+		l.templates = l.templates[:len(l.templates)-1]
 	}
-	after := l.in.Offset()
-	if got, _ := l.lex.RegExp(); got == js.RegExpToken {
-		return got
-	}
-	back := l.in.Offset() - after
-	l.wasted += back
-	l.in.Move(-back)
-	l.in.Shift()
-	return kind
+}
+
+// endsTemplate tells whether a brace goes on with the text of a template.
+func (l *lexer) endsTemplate() bool {
+	return len(l.templates) > 0 && l.level-1 == l.templates[len(l.templates)-1]
 }

@@ -21,6 +21,7 @@ type parser struct {
 	constructors map[int32]int32
 
 	at             int32 // the present token
+	deep           int   // brackets that are open beyond maxFrames
 	scope          int32 // the present one
 	waiting        int32 // scope of a function, catch or for whose body comes next, or -1
 	waitingDivides bool
@@ -51,6 +52,7 @@ const (
 	toCaller
 	toMethod // from is the scope
 	toEach   // from is a list, whose elements go there
+	toIndexed
 )
 
 // call is a call whose function may be known: callee is where the operand begins.
@@ -99,6 +101,9 @@ func (p *parser) read() (more bool) {
 // step takes one token.
 func (p *parser) step(i int32, kind js.TokenType) {
 	p.beforeBody(i, kind)
+	if p.tooDeep(kind) {
+		return
+	}
 	f := p.top()
 	switch kind {
 	case js.OpenBraceToken:
@@ -139,6 +144,29 @@ func (p *parser) step(i int32, kind js.TokenType) {
 			p.word(f, i)
 		}
 	}
+}
+
+// maxFrames bounds the brackets whose meaning is known.
+const maxFrames = 1 << 14
+
+// tooDeep takes the brackets in more brackets than that.
+func (p *parser) tooDeep(kind js.TokenType) bool {
+	switch kind {
+	case js.OpenBraceToken, js.OpenParenToken, js.OpenBracketToken, js.TemplateStartToken:
+		if len(p.frames) < maxFrames {
+			return false
+		}
+		p.deep++
+	case js.CloseBraceToken, js.CloseParenToken, js.CloseBracketToken, js.TemplateEndToken:
+		if p.deep == 0 {
+			return false
+		}
+		p.deep--
+		p.closedOperand = true
+	default:
+		return false
+	}
+	return true
 }
 
 // beforeBody looks whether the body that is waited for has no braces.

@@ -10,7 +10,7 @@ const maxRounds = 6
 // is read part by part; what the names around a part's end mean is carried on.
 func scanScript(src []byte) []place {
 	p := newParser(src)
-	e := &evaluator{p: p, t: loaded(), properties: values{}, textIDs: map[string]int32{}}
+	e := &evaluator{p: p, t: loaded(), properties: values{}, carried: values{}, textIDs: map[string]int32{}}
 	for more := true; more; p.reset() {
 		more = p.read()
 		r := resolve(p)
@@ -42,14 +42,13 @@ func (e *evaluator) start(r *resolver) {
 // carry keeps what the names that are visible at the end of a part may be, for
 // the next one. Functions are not kept: they are ranges of this part.
 func (e *evaluator) carry(r *resolver) {
-	e.carried = values{}
 	for name, n := range e.p.names {
 		b := r.bound[n]
 		if b < 0 {
 			b = r.globals[n]
 		}
 		if got := e.names[b].lasting(); len(got) > 0 && b >= 0 && !e.platform[b] {
-			e.carried[name] = got
+			e.carried.add(name, got)
 		}
 	}
 	for name, got := range e.properties {
@@ -89,6 +88,12 @@ func (e *evaluator) flow() {
 func (e *evaluator) edge(d edge) {
 	if d.kind == toMethod {
 		e.property(d.to, set{{kind: aFunction, id: d.from}})
+		return
+	}
+	if d.kind == toIndexed {
+		if int(d.from) < len(e.p.tokens) {
+			e.copied(d.to, d.from)
+		}
 		return
 	}
 	got, _ := e.expression(d.from, 0)
@@ -153,6 +158,7 @@ const maxProperties = 1 << 16
 
 // call hands the arguments of a call to the parameters of its function.
 func (e *evaluator) call(c call) {
+	e.define(c.open)
 	for _, f := range e.callee(c) {
 		switch {
 		case f.kind == aFunction:

@@ -27,7 +27,8 @@ type Permission struct {
 	Means string `json:"means"`
 }
 
-// Object is another name of a global object.
+// Object is another name of a global object, or with "*." before it a member of
+// any object that is one.
 type Object struct {
 	Name string `json:"name"`
 	// Is says of which object; "global" is the global object itself.
@@ -53,8 +54,8 @@ func Known() Table { return loaded().Table }
 // node is an object or function on the way to APIs.
 type node struct {
 	children map[string]int32
-	name     string
 	api      int32 // index into APIs, or -1
+	copies   bool  // it is a function that returns what it is given
 }
 
 // table is Table as the scanner walks it.
@@ -62,6 +63,9 @@ type table struct {
 	Table
 	nodes []node
 }
+
+// copiers are the functions of Object that return what they are given.
+var copiers = []string{"assign", "create", "freeze", "seal"}
 
 const (
 	globalNode int32 = 0
@@ -77,7 +81,7 @@ var loaded = sync.OnceValue(func() *table {
 })
 
 func parseTable(data []byte) (*table, error) {
-	t := &table{nodes: []node{{name: "global", api: -1, children: map[string]int32{}}, {name: "*", api: -1, children: map[string]int32{}}}}
+	t := &table{nodes: []node{globalNode: {api: -1, children: map[string]int32{}}, anyNode: {api: -1, children: map[string]int32{}}}}
 	if err := yaml.UnmarshalStrict(data, &t.Table); err != nil {
 		return nil, fmt.Errorf("table of sensitive APIs: %w", err)
 	}
@@ -93,7 +97,14 @@ func parseTable(data []byte) (*table, error) {
 		if o.Is != "global" {
 			is = t.child(globalNode, o.Is)
 		}
-		t.nodes[globalNode].children[o.Name] = is
+		of, name := globalNode, o.Name
+		if member, ok := strings.CutPrefix(name, "*."); ok {
+			of, name = anyNode, member
+		}
+		t.nodes[of].children[name] = is
+	}
+	for _, name := range copiers {
+		t.nodes[t.child(t.child(globalNode, "Object"), name)].copies = true
 	}
 	return t, nil
 }
@@ -117,7 +128,7 @@ func (t *table) child(of int32, name string) int32 {
 		return n
 	}
 	n := int32(len(t.nodes))
-	t.nodes = append(t.nodes, node{name: name, api: -1, children: map[string]int32{}})
+	t.nodes = append(t.nodes, node{api: -1, children: map[string]int32{}})
 	t.nodes[of].children[name] = n
 	return n
 }

@@ -101,3 +101,65 @@ func (e *evaluator) argument(how, open int32) (at, end int32) {
 	}
 	return -1, end
 }
+
+// template is what a template with expressions in it may say.
+func (e *evaluator) template(i int32, depth int) set {
+	said := e.textValue(e.text(i))
+	for range maxOperands {
+		got, next := e.expression(i+1, depth+1)
+		if next != e.p.tokens[i].match || len(said) == 0 {
+			return nil
+		}
+		said = e.joined(e.joined(said, got), e.textValue(e.text(next)))
+		if i = next; e.kind(i) != js.TemplateMiddleToken {
+			return said
+		}
+	}
+	return nil
+}
+
+// define takes a call of the form f(object, "name", value), as bundlers define
+// what a module exports: the value is a getter, or says itself what it is.
+func (e *evaluator) define(open int32) {
+	if e.kind(open+2) != js.CommaToken || e.kind(open+3) != js.StringToken || e.kind(open+4) != js.CommaToken {
+		return
+	}
+	at := open + 5
+	if e.kind(at) != js.OpenBraceToken {
+		if got, _ := e.expression(at, 0); len(got) > 0 {
+			e.property(open+3, got)
+		}
+		return
+	}
+	end := e.p.tokens[at].match
+	for at, n := at+1, 0; at < end && n < maxArguments; at, n = e.p.skip(at, end)+1, n+1 {
+		if !e.isName(at) {
+			continue
+		}
+		value := at + 2
+		switch e.text(at) {
+		case "get":
+			if e.kind(at+1) == js.OpenParenToken { // a method
+				continue
+			}
+		case "value":
+		default:
+			continue
+		}
+		if got, _ := e.expression(value, 0); len(got) > 0 {
+			e.property(open+3, got)
+		}
+	}
+}
+
+// copied hands an object on where its members are copied one by one: a[k] = b[k].
+func (e *evaluator) copied(to, from int32) {
+	if e.p.tokens[from].ref == noRef || e.kind(from+1) != js.OpenBracketToken {
+		return
+	}
+	for _, v := range e.names[e.p.tokens[from].ref] {
+		if v.kind == anObject {
+			e.give(e.p.tokens[to].ref, set{v})
+		}
+	}
+}
