@@ -185,10 +185,11 @@ func (e *evaluator) operand(i int32, depth int) (set, int32) {
 		case js.NotToken, js.SubToken, js.AddToken, js.BitNotToken, js.TypeofToken, js.VoidToken, js.DeleteToken, js.IncrToken, js.DecrToken, js.NewToken:
 			_, next := e.operandAt(i+1, depth+1)
 			return nil, next
+		default:
+			return e.operandAt(i, depth)
 		}
-		break
 	}
-	return e.operandAt(i, depth)
+	return nil, i
 }
 
 func (e *evaluator) operandAt(i int32, depth int) (set, int32) {
