@@ -10,7 +10,7 @@ const maxRounds = 6
 // is read part by part; what the names around a part's end mean is carried on.
 func scanScript(src []byte) []place {
 	p := newParser(src)
-	e := &evaluator{p: p, t: loaded(), properties: values{}, carried: values{}, textIDs: map[string]int32{}}
+	e := &evaluator{p: p, t: loaded(), properties: values{}, carried: values{}, textIDs: map[string]int32{}, words: map[string]string{}}
 	for more := true; more; p.reset() {
 		more = p.read()
 		r := resolve(p)
