@@ -115,7 +115,7 @@ func (r *MiniProgramVersionReconciler) checkContent(ctx context.Context, s *vers
 	if err != nil {
 		return err
 	}
-	s.policies = append(results, checkHostApps(facts.Declaration, hosts)...)
+	s.policies = slices.Concat(results, checkHostApps(facts.Declaration, hosts))
 	st.Findings = findingsStatus(append(policy.Shown(s.policies), asFindings(known.Findings)...))
 	return nil
 }

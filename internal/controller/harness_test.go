@@ -81,8 +81,10 @@ func (w *world) registryFront() *httptest.Server {
 		}
 		repository, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v2/miniprograms/"), "/manifests/")
 		if status, ok := w.undeletable.Load(repository); ok && r.Method == http.MethodDelete {
-			rw.WriteHeader(status.(int))
-			return
+			if code, is := status.(int); is {
+				rw.WriteHeader(code)
+				return
+			}
 		}
 		proxy.ServeHTTP(rw, r)
 	}))

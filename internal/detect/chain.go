@@ -247,6 +247,7 @@ func (e *evaluator) continues(i int32) bool {
 	switch e.kind(i) {
 	case js.DotToken, js.OptChainToken, js.OpenBracketToken, js.OpenParenToken:
 		return true
+	default:
+		return false
 	}
-	return false
 }

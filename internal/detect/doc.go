@@ -30,7 +30,7 @@
 // # Bounds
 //
 // Any bytes may be given. Time is about linear in their number and memory bounded
-// for each part of 1,048,576 tokens: a longer script is read part by part. Values
+// for each part of 524,288 tokens: a longer script is read part by part. Values
 // of a name, depth of expressions, and arguments that are looked at have limits;
 // of brackets in more than 16,384 others only the number is known.
 package detect

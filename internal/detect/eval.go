@@ -83,8 +83,9 @@ type evaluator struct {
 	returns     map[int32]set // by a function's scope
 	texts       []string
 	textIDs     map[string]int32
-	carried     values  // what names of the last part may be
-	functions   []int32 // scopes of functions, in order of their beginning
+	words       map[string]string // what words of the source say, so that each is made once
+	carried     values            // what names of the last part may be
+	functions   []int32           // scopes of functions, in order of their beginning
 	changed     bool
 	inArguments bool // patterns of parameters are noted
 	reporting   bool
@@ -95,7 +96,21 @@ type evaluator struct {
 func (e *evaluator) text(i int32) string {
 	t := e.p.tokens[i]
 	raw := e.p.lexer.src[t.start:t.end]
-	switch t.kind {
+	if s, ok := e.words[string(raw)]; ok {
+		return s
+	}
+	s := wordOf(t.kind, raw)
+	if len(raw) <= maxText && len(e.words) < maxWords {
+		e.words[string(raw)] = s
+	}
+	return s
+}
+
+// maxWords bounds the words that are remembered.
+const maxWords = 1 << 16
+
+func wordOf(kind js.TokenType, raw []byte) string {
+	switch kind {
 	case js.StringToken, js.TemplateToken, js.TemplateEndToken:
 		return unescaped(raw[1 : len(raw)-1])
 	case js.TemplateStartToken, js.TemplateMiddleToken:
@@ -185,10 +200,11 @@ func (e *evaluator) operand(i int32, depth int) (set, int32) {
 		case js.NotToken, js.SubToken, js.AddToken, js.BitNotToken, js.TypeofToken, js.VoidToken, js.DeleteToken, js.IncrToken, js.DecrToken, js.NewToken:
 			_, next := e.operandAt(i+1, depth+1)
 			return nil, next
+		default:
+			return e.operandAt(i, depth)
 		}
-		break
 	}
-	return e.operandAt(i, depth)
+	return nil, i
 }
 
 func (e *evaluator) operandAt(i int32, depth int) (set, int32) {

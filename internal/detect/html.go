@@ -48,6 +48,7 @@ func scanHTML(src []byte) []place {
 			}
 		case html.EndTagToken:
 			tag = ""
+		default:
 		}
 	}
 }

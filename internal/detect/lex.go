@@ -22,7 +22,7 @@ const noRef int32 = -1
 
 // maxTokens bounds what is held of a script at once: longer ones are read part
 // by part, at 20 bytes a token.
-const maxTokens = 1 << 20
+const maxTokens = 1 << 19
 
 // lexer gives the tokens of a script. What the library's lexer cannot tell is
 // whether a slash begins a regular expression; that follows from what stands
@@ -89,6 +89,7 @@ func (l *lexer) next(regexp bool) (t token, ok bool) {
 		case js.CommentToken, js.CommentLineTerminatorToken:
 			newline = newline || kind == js.CommentLineTerminatorToken
 			continue
+		default:
 		}
 		if regexp && (kind == js.DivToken || kind == js.DivEqToken) && l.findsRegExp(start) {
 			kind, _ = l.lex.RegExp()
@@ -115,6 +116,7 @@ func (l *lexer) follow(kind js.TokenType) {
 	case js.TemplateEndToken:
 		l.level--
 		l.templates = l.templates[:len(l.templates)-1]
+	default:
 	}
 }
 

@@ -50,9 +50,9 @@ const (
 	toProperty
 	toPattern
 	toCaller
-	toMethod // from is the scope
-	toEach   // from is a list, whose elements go there
-	toIndexed
+	toMethod  // from is the scope
+	toEach    // from is a list, whose elements go there
+	toIndexed // a[k] = b[k]: to and from are those names
 )
 
 // call is a call whose function may be known: callee is where the operand begins.

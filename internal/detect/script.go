@@ -10,7 +10,7 @@ const maxRounds = 6
 // is read part by part; what the names around a part's end mean is carried on.
 func scanScript(src []byte) []place {
 	p := newParser(src)
-	e := &evaluator{p: p, t: loaded(), properties: values{}, carried: values{}, textIDs: map[string]int32{}}
+	e := &evaluator{p: p, t: loaded(), properties: values{}, carried: values{}, textIDs: map[string]int32{}, words: map[string]string{}}
 	for more := true; more; p.reset() {
 		more = p.read()
 		r := resolve(p)
@@ -86,27 +86,21 @@ func (e *evaluator) flow() {
 
 // edge hands on a value at one place.
 func (e *evaluator) edge(d edge) {
-	if d.kind == toMethod {
+	switch d.kind {
+	case toMethod:
 		e.property(d.to, set{{kind: aFunction, id: d.from}})
 		return
-	}
-	if d.kind == toIndexed {
-		if int(d.from) < len(e.p.tokens) {
-			e.copied(d.to, d.from)
-		}
+	case toIndexed:
+		e.copied(d.to, d.from)
 		return
+	default:
 	}
 	got, _ := e.expression(d.from, 0)
-	if d.kind == toPattern {
-		e.pattern(d.to, got, 0)
-		return
-	}
-	if len(got) == 0 {
-		return
-	}
 	switch d.kind {
 	case toName:
 		e.give(e.p.tokens[d.to].ref, got)
+	case toPattern:
+		e.pattern(d.to, got, 0)
 	case toProperty:
 		e.property(d.to, got)
 	case toEach:
@@ -116,12 +110,16 @@ func (e *evaluator) edge(d edge) {
 		if now := was.with(got); len(now) != len(was) {
 			e.returns[d.to], e.changed = now, true
 		}
+	default:
 	}
 }
 
 // property adds to what a property may be. What a function without parameters
 // returns may be it too: bundlers export by getters.
 func (e *evaluator) property(name int32, got set) {
+	if len(got) == 0 {
+		return
+	}
 	for _, v := range got {
 		if v.kind == aFunction && e.p.scopes[v.id].params == 0 {
 			got = got.with(e.returns[v.id])
@@ -134,7 +132,7 @@ func (e *evaluator) property(name int32, got set) {
 
 // give adds to what a name may be. A global of the platform stays what it is.
 func (e *evaluator) give(binding int32, got set) {
-	if binding < 0 || e.platform[binding] {
+	if len(got) == 0 || binding < 0 || e.platform[binding] {
 		return
 	}
 	was := e.names[binding]

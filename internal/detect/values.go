@@ -154,7 +154,7 @@ func (e *evaluator) define(open int32) {
 
 // copied hands an object on where its members are copied one by one: a[k] = b[k].
 func (e *evaluator) copied(to, from int32) {
-	if e.p.tokens[from].ref == noRef || e.kind(from+1) != js.OpenBracketToken {
+	if int(from) >= len(e.p.tokens) || e.p.tokens[from].ref == noRef || e.kind(from+1) != js.OpenBracketToken {
 		return
 	}
 	for _, v := range e.names[e.p.tokens[from].ref] {
