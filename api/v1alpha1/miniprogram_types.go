@@ -70,6 +70,13 @@ type MiniProgramSpec struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	Description string `json:"description,omitempty"`
+	// icon is the https address of an image that stands for the mini program in
+	// lists. Unset: none, which a ReviewPolicy may refuse.
+	// +kubebuilder:validation:MinLength=9
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:Pattern=`^https://[^\s/]+(/[^\s]*)?$`
+	// +optional
+	Icon string `json:"icon,omitempty"`
 	// categories under which host apps list it. Unset: none.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=8

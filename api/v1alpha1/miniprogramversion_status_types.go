@@ -70,13 +70,23 @@ type MiniProgramVersionStatus struct {
 	// +listType=atomic
 	// +optional
 	Decisions []Decision `json:"decisions,omitempty"`
-	// policies that the version was judged by; the first 50.
+	// policies that the version's content was held against; the first 50. That is done
+	// when it is packaged, and anew while it waits for approval or a Rollout is to hand
+	// it out: a change of a policy touches nothing else.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=50
 	// +listType=map
 	// +listMapKey=name
 	// +optional
 	Policies []JudgedBy `json:"policies,omitempty"`
+	// policyInputs is the sum of all that the content was held against: policies, what
+	// the MiniProgram says of itself, and what its host apps grant. While it is the
+	// same, nothing is checked anew. Unset: nothing was checked yet.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=71
+	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
+	// +optional
+	PolicyInputs string `json:"policyInputs,omitempty"`
 	// author of the version and how sure that is. Unset: not published yet.
 	// +optional
 	Author *Author `json:"author,omitempty"`
@@ -237,6 +247,11 @@ type Finding struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	File string `json:"file,omitempty"`
+	// line in the file, from 1. Unset: the file as a whole.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=2147483647
+	// +optional
+	Line int32 `json:"line,omitempty"`
 	// message says what is wrong and what to do.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
@@ -350,6 +365,16 @@ type JudgedBy struct {
 	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
 	// +optional
 	SHA256 string `json:"sha256,omitempty"`
+	// errors is how many of its findings keep the version from being released.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
+	// +optional
+	Errors int32 `json:"errors,omitempty"`
+	// warnings is how many do not: all that it finds, where it only warns or audits.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
+	// +optional
+	Warnings int32 `json:"warnings,omitempty"`
 }
 
 // Author is who handed the version in.

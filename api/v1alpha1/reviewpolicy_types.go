@@ -15,12 +15,16 @@ const (
 	AuthorAny    = "Any"
 	AuthorProven = "Proven"
 
+	// Required and Optional are the values of what a policy may ask for.
+	Required = "Required"
+	Optional = "Optional"
+
 	// RoleNone in an approval says that a policy asks for no approval at all.
 	RoleNone = "none"
 )
 
 // ReviewPolicy is what the platform's administrators ask of the versions of
-// many developer groups: quality, privacy and approvals.
+// many developer groups: quality, privacy, rules of their own, and approvals.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -75,9 +79,26 @@ type ReviewPolicySpec struct {
 	// quality rules about the bundle. Unset: none.
 	// +optional
 	Quality *QualityRules `json:"quality,omitempty"`
-	// privacy rules about what is declared. Unset: none.
+	// privacy rules about what is declared and what the bundle uses. Unset: none.
 	// +optional
 	Privacy *PrivacyRules `json:"privacy,omitempty"`
+	// rules of the administrators' own, in CEL. Unset: none.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Rules []PolicyRule `json:"rules,omitempty"`
+	// pinnedSource is Required when spec.source of a version must name exact
+	// bytes: an oci reference with @digest, http and configMap with sha256. Unset
+	// means Optional.
+	// +kubebuilder:validation:Enum=Required;Optional
+	// +optional
+	PinnedSource string `json:"pinnedSource,omitempty"`
+	// rollout bounds what the plan of every rollout of a covered mini program may
+	// be. Unset: any plan.
+	// +optional
+	Rollout *RolloutRules `json:"rollout,omitempty"`
 	// approvals that a version needs, by role. Unset: this policy asks for none;
 	// where no policy does, nothing is approved.
 	// +kubebuilder:validation:MinItems=0
@@ -86,51 +107,6 @@ type ReviewPolicySpec struct {
 	// +listMapKey=role
 	// +optional
 	Approvals []ApprovalRule `json:"approvals,omitempty"`
-}
-
-// QualityRules bound what a bundle may be.
-// +kubebuilder:validation:MinProperties=0
-type QualityRules struct {
-	// maxBundleBytes is the size of the largest archive, in bytes. Unset: as the
-	// manager's flag.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=1073741824
-	// +optional
-	MaxBundleBytes int64 `json:"maxBundleBytes,omitempty"`
-	// maxFiles is the largest number of files. Unset: as the manager's flag.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=100000
-	// +optional
-	MaxFiles int32 `json:"maxFiles,omitempty"`
-	// maxPages is the largest number of pages. Unset: any.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=10000
-	// +optional
-	MaxPages int32 `json:"maxPages,omitempty"`
-}
-
-// PrivacyRules bound what a mini program may ask for.
-// +kubebuilder:validation:MinProperties=0
-type PrivacyRules struct {
-	// allowedPermissions is all that may be declared. Unset: anything. Write
-	// [none] where nothing may be.
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=100
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=128
-	// +listType=set
-	// +optional
-	AllowedPermissions []string `json:"allowedPermissions,omitempty"`
-	// permissionReason is Required when every declared permission needs a reason.
-	// Unset means Optional.
-	// +kubebuilder:validation:Enum=Required;Optional
-	// +optional
-	PermissionReason string `json:"permissionReason,omitempty"`
-	// privacyPolicy is Required when a policy URL must be declared. Unset means
-	// Optional.
-	// +kubebuilder:validation:Enum=Required;Optional
-	// +optional
-	PrivacyPolicy string `json:"privacyPolicy,omitempty"`
 }
 
 // ApprovalRule asks for the approval of a number of people in a role.

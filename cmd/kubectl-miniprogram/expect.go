@@ -16,6 +16,7 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/policy"
 )
 
 // expectations are the flags that say what a bundle is compared with.
@@ -32,7 +33,8 @@ type expectations struct {
 type facts struct {
 	want    bundle.Expect
 	limits  bundle.Limits
-	program *v1alpha1.MiniProgram // nil: none was named
+	program *v1alpha1.MiniProgram        // nil: none was named
+	version *v1alpha1.MiniProgramVersion // nil: none was named
 	// policies are taken to cover the version: offline nobody knows its namespace's labels.
 	policies []v1alpha1.ReviewPolicy
 }
@@ -66,6 +68,7 @@ func (e *expectations) read(stdin io.Reader) (facts, error) {
 		return facts{}, err
 	}
 	if v := named.version; v != nil {
+		f.version = v
 		f.want.Version, f.want.VersionCode, f.want.Format = v.Spec.Version, v.Spec.VersionCode, bundle.Format(v.Spec.Format)
 	}
 	if named.program != nil {
@@ -73,6 +76,11 @@ func (e *expectations) read(stdin io.Reader) (facts, error) {
 	}
 	if f.policies = named.policies; len(f.policies) > 0 && f.program == nil {
 		return facts{}, errors.New("a ReviewPolicy is about what a MiniProgram declares: name the MiniProgram's file with -f too")
+	}
+	for i := range f.policies {
+		if err := policy.CheckSpec(&f.policies[i]); err != nil {
+			return facts{}, err
+		}
 	}
 	if e.appID != "" {
 		f.want.AppID = e.appID

@@ -10,7 +10,9 @@ import (
 
 	"k8s.io/cli-runtime/pkg/printers"
 
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/inspection"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/policy"
 )
 
@@ -24,12 +26,21 @@ type report struct {
 	Findings      []finding `json:"findings"`
 }
 
-// finding is a bundle.Finding whose file is always there.
+// finding is one whose file is always there; its line is where that is known.
 type finding struct {
 	Rule     string `json:"rule"`
 	Severity string `json:"severity"`
 	File     string `json:"file"`
+	Line     int    `json:"line,omitempty"`
 	Message  string `json:"message"`
+}
+
+// place is the file, with the line where that is known.
+func (f finding) place() string {
+	if f.Line == 0 {
+		return f.File
+	}
+	return fmt.Sprintf("%s:%d", f.File, f.Line)
 }
 
 // examine checks an archive. The bundle is nil when it has errors of its own;
@@ -50,7 +61,11 @@ func examine(a *archive, f facts) (report, *bundle.Bundle, error) {
 	r := report{Format: string(b.Format), AppID: b.AppID, Version: b.Version, ContentDigest: b.ContentDigest}
 	r.add(b.Findings)
 	r.add(a.leftOut)
-	r.add(f.policyFindings(b))
+	of, err := f.policyFindings(b)
+	if err != nil {
+		return report{}, nil, err
+	}
+	r.addPolicies(of)
 	return r, b, nil
 }
 
@@ -62,31 +77,49 @@ func refused(bad *bundle.CheckError) report {
 }
 
 // policyFindings holds a bundle against the ReviewPolicies that were named.
-func (f facts) policyFindings(b *bundle.Bundle) []bundle.Finding {
+func (f facts) policyFindings(b *bundle.Bundle) ([]v1alpha1.Finding, error) {
 	if len(f.policies) == 0 {
-		return nil
+		return nil, nil
 	}
-	results := policy.Check(policy.Facts{
-		ArchiveBytes: b.ArchiveBytes, Files: len(b.Files), Pages: len(b.Pages), Format: string(b.Format),
-		Declaration: f.declaration(), BundlePermissions: b.Permissions,
-	}, f.policies)
-	var found []bundle.Finding
-	for _, one := range policy.Shown(results) {
-		found = append(found, bundle.Finding{Rule: one.Rule, Severity: bundle.Severity(one.Severity), Message: one.Message})
+	patterns, err := policy.PatternsOf(f.policies)
+	if err != nil {
+		return nil, err
 	}
-	return found
+	known, err := inspection.Of(b, f.declaration(), patterns, userAgent())
+	if err != nil {
+		return nil, err
+	}
+	about := *known.Facts
+	about.Program = policy.ProgramFactsOf(f.program)
+	if f.version != nil {
+		about.Version = policy.VersionFactsOf(f.version)
+	}
+	about.Version.Version, about.Version.VersionCode = cmp.Or(f.want.Version, b.Version), cmp.Or(f.want.VersionCode, b.VersionCode)
+	return policy.Shown(policy.Check(about, f.policies)), nil
 }
 
 // add keeps errors before warnings, then by file, as the checks do.
 func (r *report) add(more []bundle.Finding) {
+	for _, f := range more {
+		r.Findings = append(r.Findings, finding{f.Rule, string(f.Severity), f.File, 0, f.Message})
+	}
+	r.sort()
+}
+
+// addPolicies is add for what policies say.
+func (r *report) addPolicies(more []v1alpha1.Finding) {
+	for _, f := range more {
+		r.Findings = append(r.Findings, finding{f.Rule, f.Severity, f.File, int(f.Line), f.Message})
+	}
+	r.sort()
+}
+
+func (r *report) sort() {
 	if r.Findings == nil {
 		r.Findings = []finding{} // [] in JSON, not null
 	}
-	for _, f := range more {
-		r.Findings = append(r.Findings, finding{f.Rule, string(f.Severity), f.File, f.Message})
-	}
 	slices.SortStableFunc(r.Findings, func(a, b finding) int {
-		return cmp.Or(cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.File, b.File), cmp.Compare(a.Rule, b.Rule))
+		return cmp.Or(cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Rule, b.Rule))
 	})
 }
 
@@ -126,7 +159,7 @@ func (r *report) writeFindings(w io.Writer) error {
 		table := printers.GetNewTabWriter(w)
 		fmt.Fprintln(table, "SEVERITY\tRULE\tFILE\tMESSAGE")
 		for _, f := range r.Findings {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", f.Severity, f.Rule, f.File, f.Message)
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", f.Severity, f.Rule, f.place(), f.Message)
 		}
 		if err := table.Flush(); err != nil {
 			return err

@@ -23,6 +23,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
+	publishing "github.com/miniprogram-dev/miniprogram-operator/internal/registry"
 )
 
 const (
@@ -69,7 +70,7 @@ func newStaging(to string, plainHTTP bool, status io.Writer) (*staging, error) {
 		BlockedRealmPrefixes: []netip.Prefix{}, // here private addresses are as good as public ones
 	}
 	return &staging{
-		repo:     &remote.Repository{Client: rewinding{client}, Reference: ref, PlainHTTP: plainHTTP},
+		repo:     &remote.Repository{Client: publishing.Rewinder{Auth: client}, Reference: ref, PlainHTTP: plainHTTP},
 		progress: newProgress(status),
 	}, nil
 }
@@ -137,23 +138,7 @@ func (s *staging) pushBlob(ctx context.Context, desc ocispec.Descriptor, open fu
 		return false, err
 	}
 	defer body.Close()
-	return true, s.repo.Blobs().Push(context.WithValue(ctx, bodyKey{}, open), desc, body)
-}
-
-// bodyKey is the context's key of the function that opens a blob anew.
-type bodyKey struct{}
-
-// rewinding lets the upload of a blob answer a 401: the registry's client neither
-// gives the body a second time nor lets go of the token that it began with.
-type rewinding struct{ auth *auth.Client }
-
-func (r rewinding) Do(req *http.Request) (*http.Response, error) {
-	open, ok := req.Context().Value(bodyKey{}).(func() (io.ReadCloser, error))
-	if ok && req.Method == http.MethodPut {
-		req.GetBody = open
-		req.Header.Del("Authorization")
-	}
-	return r.auth.Do(req)
+	return true, s.repo.Blobs().Push(publishing.WithBody(ctx, open), desc, body)
 }
 
 // explain turns an error of the registry's client into one for people.

@@ -22,12 +22,16 @@ func (f figure) String() string {
 	return fmt.Sprintf("%s %s %s", f.Name, strconv.FormatFloat(f.Value, 'g', 6, 64), f.Unit)
 }
 
-// perOp are the names and units of what Go itself reports of a benchmark.
-var perOp = map[string]figure{
+// known are the names and units of what Go itself reports of a benchmark, and of
+// what has a unit of two words.
+var known = map[string]figure{
 	"ns/op":     {Name: "time", Unit: "ns"},
 	"B/op":      {Name: "memory", Unit: "B"},
 	"allocs/op": {Name: "allocations", Unit: "1"},
 	"MB/s":      {Name: "throughput", Unit: "MB/s"},
+
+	"mib-per-second":       {Name: "mib_per_second", Unit: "MiB/s"},
+	"lexer-mib-per-second": {Name: "lexer_mib_per_second", Unit: "MiB/s"},
 }
 
 // units tells the unit of what a benchmark reports by the last word of its name.
@@ -64,8 +68,8 @@ func nameOf(benchmark string) string {
 }
 
 func figureOf(benchmark, reported string, value float64) figure {
-	if known, ok := perOp[reported]; ok {
-		return figure{Name: benchmark + "." + known.Name, Value: value, Unit: known.Unit}
+	if f, ok := known[reported]; ok {
+		return figure{Name: benchmark + "." + f.Name, Value: value, Unit: f.Unit}
 	}
 	metric := strings.ReplaceAll(reported, "-", "_")
 	unit, ok := units[metric[strings.LastIndex(metric, "_")+1:]]

@@ -43,7 +43,7 @@ func (t *table) head(columns ...string) {
 }
 
 // formats are how figures are shown, by their unit.
-var formats = map[string]string{"ms": "%.1f ms", "s": "%.1f s", "MiB": "%.0f MiB", "1": "%.2f"}
+var formats = map[string]string{"ms": "%.1f ms", "s": "%.1f s", "MiB": "%.0f MiB", "MiB/s": "%.1f MiB/s", "1": "%.2f"}
 
 // row writes the first cell and the figures of the others.
 func (t *table) row(first string, names ...string) {
@@ -102,13 +102,26 @@ func approvalsTable(b *benchmarks) (string, error) {
 	return t.end()
 }
 
+// detectTable shows how well sensitive APIs are found, and how fast.
+func detectTable(b *benchmarks) (string, error) {
+	t := &table{of: b}
+	t.head("labelled scripts", "precision", "recall", "speed", "the lexer alone, which finds nothing")
+	for _, f := range b.Figures {
+		if f.Name == "detect.snippets" {
+			t.row(fmt.Sprintf("%.0f", f.Value), "detect.precision", "detect.recall", "detect.mib_per_second", "detect.lexer_mib_per_second")
+			return t.end()
+		}
+	}
+	return "", fmt.Errorf("%s has no measurement of detection: run `make bench`", benchFile)
+}
+
 // publishTable shows what it takes to publish.
 func publishTable(b *benchmarks) (string, error) {
 	t := &table{of: b}
-	t.head("push of an artifact of", "`oras.Copy` of the same layers", "ours, with the tag looked up first, findings beside it and all read back", "ratio")
+	t.head("push of an artifact of", "`oras.Copy` of the same layers", "ours, with the tag looked up first, findings beside it and all read back", "ratio", "without findings")
 	for _, size := range []string{"1", "10", "100"} {
 		of := "publish.push_" + size + "MiB"
-		t.row(size+" MiB", of+".oras_ms", of+".push_ms", of+".ratio_oras")
+		t.row(size+" MiB", of+".oras_ms", of+".push_ms", of+".ratio_oras", of+".ratio_oras_without_findings")
 	}
 	t.text.WriteByte('\n')
 	t.head("1,000 versions of 200 KiB, applied at once", "")

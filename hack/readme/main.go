@@ -65,12 +65,17 @@ func run(check bool) error {
 	if err != nil {
 		return err
 	}
+	detected, err := detectTable(bench)
+	if err != nil {
+		return err
+	}
 	text := string(old)
 	for name, block := range map[string]string{
 		"transcript": "```console\n$ make demo CHECK=1\n" + excerpt(string(transcript)) + "\n```",
 		"figures":    table,
 		"approvals":  approvals,
 		"publish":    publish,
+		"detect":     detected,
 	} {
 		if text, err = replace(text, name, block); err != nil {
 			return err

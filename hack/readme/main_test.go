@@ -45,9 +45,24 @@ func TestMeasurementsOfApprovalsBecomeTables(t *testing.T) {
 	}
 }
 
+func TestMeasurementsOfDetectionBecomeATable(t *testing.T) {
+	got, err := detectTable(&benchmarks{Figures: []benchmark{
+		{"detect.lexer_mib_per_second", 104.7, "MiB/s"}, {"detect.mib_per_second", 4.31, "MiB/s"}, {"detect.precision", 0.9884, "1"},
+		{"detect.recall", 0.9143, "1"}, {"detect.snippets", 220, "1"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "| labelled scripts | precision | recall | speed | the lexer alone, which finds nothing |\n|---|---|---|---|---|\n" +
+		"| 220 | 0.99 | 0.91 | 4.3 MiB/s | 104.7 MiB/s |"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 func TestATableHasNoHoles(t *testing.T) {
-	some := &benchmarks{Figures: []benchmark{{"waiting.versions=10.list.all_ms", 1, "ms"}, {"admission.x.cost_ms", 1, "ms"}}}
-	for name, render := range map[string]func(*benchmarks) (string, error){"approvals": approvalsTable, "publish": publishTable} {
+	some := &benchmarks{Figures: []benchmark{{"detect.snippets", 3, "1"}, {"waiting.versions=10.list.all_ms", 1, "ms"}, {"admission.x.cost_ms", 1, "ms"}}}
+	for name, render := range map[string]func(*benchmarks) (string, error){"approvals": approvalsTable, "publish": publishTable, "detect": detectTable} {
 		for what, b := range map[string]*benchmarks{"nothing": {}, "some": some} {
 			if got, err := render(b); err == nil {
 				t.Errorf("%s of %s: got %q and no error", name, what, got)

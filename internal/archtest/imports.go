@@ -16,6 +16,7 @@ var layers = map[string]int{
 	"internal/gate":     1,
 	"internal/rollout":  1,
 	"internal/delivery": 1,
+	"internal/detect":   1,
 	// Go embeds only what lies beside or below it, so the policies are a package where they stand.
 	"config/admission":    2,
 	"internal/task":       2,
@@ -24,20 +25,21 @@ var layers = map[string]int{
 	"internal/signing":    2,
 	"internal/ledger":     2,
 	"internal/analysis":   2,
-	"internal/controller": 3,
-	"internal/manifest":   3,
-	"cmd":                 4,
+	"internal/inspection": 3,
+	"internal/controller": 4,
+	"internal/manifest":   4,
+	"cmd":                 5,
 	// For tests and the demo only; below they are kept out of the product.
-	"internal/controlplane":  5,
-	"internal/registrytest":  6,
-	"internal/admissiontest": 6,
-	"internal/archtest":      7,
-	"hack":                   8,
+	"internal/controlplane":  6,
+	"internal/registrytest":  7,
+	"internal/admissiontest": 7,
+	"internal/archtest":      8,
+	"hack":                   9,
 }
 
 const (
 	coreLayer = 1
-	firstTool = 5
+	firstTool = 6
 )
 
 // sideways are the imports within a layer that are meant.

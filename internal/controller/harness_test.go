@@ -20,6 +20,7 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -59,7 +60,12 @@ type world struct {
 	// undeletable has the status with which it answers deletions, by repository.
 	undeletable sync.Map
 	front       *httptest.Server
+	// shared is what the manager's reconcilers have in common, with its cache.
+	shared controller.Shared
 }
+
+// byHandLabel is on versions that a test reconciles itself: the manager does not see them.
+const byHandLabel = "test.miniprogram.dev/by-hand"
 
 // registryFront stands between the manager and the registry, for as long as the
 // test binary runs.
@@ -75,8 +81,10 @@ func (w *world) registryFront() *httptest.Server {
 		}
 		repository, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v2/miniprograms/"), "/manifests/")
 		if status, ok := w.undeletable.Load(repository); ok && r.Method == http.MethodDelete {
-			rw.WriteHeader(status.(int))
-			return
+			if code, is := status.(int); is {
+				rw.WriteHeader(code)
+				return
+			}
 		}
 		proxy.ServeHTTP(rw, r)
 	}))
@@ -177,6 +185,11 @@ func (w *world) startManager(t testing.TB, cfg *rest.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	others, err := labels.Parse("!" + byHandLabel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept[&v1alpha1.MiniProgramVersion{}] = cache.ByObject{Label: others}
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
 		Scheme: w.scheme, Metrics: metricsserver.Options{BindAddress: "0"},
 		Controller: crconfig.Controller{SkipNameValidation: &skip},
@@ -191,7 +204,7 @@ func (w *world) startManager(t testing.TB, cfg *rest.Config) {
 	})
 	limits := source.Limits{Timeout: 5 * time.Second, IdleTimeout: time.Second}
 	artifacts := registry.New(registry.Options{Host: w.registryHost(), Prefix: "miniprograms", PlainHTTP: true, UserAgent: "test"})
-	shared := controller.Shared{
+	w.shared = controller.Shared{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("miniprogram-manager"),
 		Namespace: systemNamespace, PublicationNamespace: publishedNamespace, ManifestURL: "https://manifest.example.com",
 		Ledger:      &ledger.Ledger{Client: mgr.GetClient(), Namespace: publishedNamespace},
@@ -200,7 +213,7 @@ func (w *world) startManager(t testing.TB, cfg *rest.Config) {
 		Now:         time.Now,
 	}
 	err = controller.Setup(context.Background(), mgr, &controller.MiniProgramVersionReconciler{
-		Shared: shared, Registry: artifacts, Limits: bundle.DefaultLimits(), TempDir: os.TempDir(), Packer: "test", Concurrency: 4, DeletionGrace: time.Second,
+		Shared: w.shared, Registry: artifacts, Limits: bundle.DefaultLimits(), TempDir: os.TempDir(), Packer: "test", Concurrency: 4, DeletionGrace: time.Second,
 		HTTP: source.NewHTTP(transport, limits, "test"), OCI: source.NewOCI(transport, limits, "test", artifacts.Place()),
 	})
 	if err != nil {

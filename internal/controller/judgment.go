@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
@@ -46,9 +45,16 @@ func (s *Shared) coveringPolicies(ctx context.Context, program *v1alpha1.MiniPro
 			// Whatever it might cover is held back, until its watch tells of a change.
 			return nil, task.Stall("PolicyInvalid", fmt.Errorf("%w: ask the platform's administrators to correct it", err))
 		}
-		if selected && p.DeletionTimestamp.IsZero() {
-			covering = append(covering, *p)
+		if !selected || !p.DeletionTimestamp.IsZero() {
+			continue
 		}
+		if err := policy.CheckSpec(p); err != nil {
+			if p.Spec.Enforcement == v1alpha1.Warn || p.Spec.Enforcement == v1alpha1.Audit {
+				continue // it opens and shuts nothing; its own status says that it is not applied
+			}
+			return nil, task.Stall("PolicyInvalid", fmt.Errorf("%w: ask the platform's administrators to correct it", err))
+		}
+		covering = append(covering, *p)
 	}
 	slices.SortFunc(covering, func(a, b v1alpha1.ReviewPolicy) int { return cmp.Compare(a.Name, b.Name) })
 	return covering, nil
@@ -137,36 +143,6 @@ func (s *Shared) findVeto(ctx context.Context, v *v1alpha1.MiniProgramVersion, p
 		}
 	}
 	return nil, nil
-}
-
-// checkContent holds what a version contains and declares against the policies
-// that cover it, and against what the host apps can grant.
-func (s *Shared) checkContent(ctx context.Context, v *v1alpha1.MiniProgramVersion, covering []v1alpha1.ReviewPolicy, hostApps []string) ([]policy.Result, error) {
-	facts := policyFacts(v)
-	results := policy.Check(facts, covering)
-	for _, name := range hostApps {
-		var host v1alpha1.HostApp
-		err := s.Client.Get(ctx, client.ObjectKey{Name: name}, &host)
-		if apierrors.IsNotFound(err) {
-			continue // the Rollout says so; a version can be packaged before its host app exists
-		}
-		if err != nil {
-			return nil, err
-		}
-		if found := policy.CheckHostApp(facts.Declaration, host); len(found) > 0 {
-			results = append(results, policy.Result{Policy: "HostApp " + name, Enforcement: v1alpha1.Enforce, Findings: found})
-		}
-	}
-	return results, nil
-}
-
-func policyFacts(v *v1alpha1.MiniProgramVersion) policy.Facts {
-	b := v.Status.Bundle
-	f := policy.Facts{ArchiveBytes: b.SizeBytes, Files: int(b.Files), Pages: int(b.Pages), Format: b.Format}
-	if v.Status.Declaration != nil {
-		f.Declaration = *v.Status.Declaration
-	}
-	return f
 }
 
 func gateReviews(v *v1alpha1.MiniProgramVersion, reviews []v1alpha1.Review) []gate.Review {

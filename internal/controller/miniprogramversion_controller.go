@@ -15,6 +15,7 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/inspection"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/policy"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/registry"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/source"
@@ -35,6 +36,7 @@ type artifactStore interface {
 	Publish(ctx context.Context, a registry.Artifact) (registry.Published, error)
 	Resolve(ctx context.Context, repository, reference string) (*registry.Existing, error)
 	Delete(ctx context.Context, repository, manifestDigest string) error
+	inspection.Store
 }
 
 // MiniProgramVersionReconciler turns a version's source into an artifact, has it
@@ -69,7 +71,10 @@ type versionScope struct {
 	now      time.Time
 	checked  error // what is wrong with the bundle
 	policies []policy.Result
-	// checkedPolicies tells that policies holds what all of them say.
+	// inspected is what this pass has found out about the bundle, when it has packaged it.
+	inspected *inspection.Inspection
+	// checkedPolicies tells that policies holds what all of them say, or, where it is nil, that what is
+	// recorded of them holds.
 	checkedPolicies bool
 	judgment        *judgment
 	// again is when to look at the artifact's deletion again; nil: a watch tells.
@@ -96,8 +101,8 @@ func (r *MiniProgramVersionReconciler) Reconcile(ctx context.Context, req ctrl.R
 		{Name: "hold on deletion", Run: r.holdArtifact},
 		{Name: "package", Run: r.packageBundle},
 		{Name: "keep the history short", Run: r.retire},
-		{Name: "check policies", Run: r.checkPolicies},
 		{Name: "judge reviews", Run: r.judge},
+		{Name: "check policies", Run: r.checkPolicies},
 		{Name: "ask for reviews", Run: r.askForReviews},
 		{Name: "conclude", Run: r.conclude},
 	})
@@ -131,8 +136,8 @@ func (r *MiniProgramVersionReconciler) SetupWithManager(mgr ctrl.Manager) error 
 		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(versionOfReview), specChanged).
 		Watches(&v1alpha1.Review{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfVeto), becameVeto).
 		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfProgram), judgedAnew).
-		Watches(&v1alpha1.MiniProgramVersion{}, handler.EnqueueRequestsFromMapFunc(r.dispensable), becameUsable).
-		Watches(&v1alpha1.Rollout{}, handler.EnqueueRequestsFromMapFunc(r.dispensable), keepsAnew).
+		Watches(&v1alpha1.MiniProgramVersion{}, handler.EnqueueRequestsFromMapFunc(r.concerned), becameUsable).
+		Watches(&v1alpha1.Rollout{}, handler.EnqueueRequestsFromMapFunc(r.concerned), keepsAnew).
 		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).
 		Watches(&v1alpha1.HostApp{}, all, specChanged).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfNamespace), labelsChanged).

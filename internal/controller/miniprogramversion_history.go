@@ -153,15 +153,20 @@ func pushed(v *v1alpha1.MiniProgramVersion) time.Time {
 	return time.Time{}
 }
 
-// dispensable wakes the versions of a program that are being deleted, or are older
+// concerned wakes the versions of a program that are being deleted, or are older
 // than those that are kept: something that decides on their artifacts has changed.
-func (r *MiniProgramVersionReconciler) dispensable(ctx context.Context, o client.Object) []reconcile.Request {
+// And it wakes the one that a Rollout names: policies may have changed since it was
+// judged.
+func (r *MiniProgramVersionReconciler) concerned(ctx context.Context, o client.Object) []reconcile.Request {
 	var list v1alpha1.MiniProgramVersionList
 	if err := r.Client.List(ctx, &list, append(beside(o, indexProgram, programOf(o)), client.UnsafeDisableDeepCopy)...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing versions to wake")
 		return nil
 	}
 	var names []string
+	if ro, is := o.(*v1alpha1.Rollout); is {
+		names = append(names, ro.Spec.VersionRef.Name)
+	}
 	for i := range list.Items {
 		if v := &list.Items[i]; !v.DeletionTimestamp.IsZero() {
 			names = append(names, v.Name)

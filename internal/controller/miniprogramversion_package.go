@@ -19,6 +19,8 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/inspection"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/policy"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/registry"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/source"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
@@ -88,14 +90,14 @@ func (r *MiniProgramVersionReconciler) check(s *versionScope, fetched *source.Fe
 	if err != nil {
 		return nil, err
 	}
-	s.version.Status.Findings = findingsStatus(b.Findings)
+	s.version.Status.Findings = findingsStatus(asFindings(b.Findings))
 	return b, nil
 }
 
 // refuse tells what is wrong with the bundle: only another one helps.
 func (s *versionScope) refuse(bad *bundle.CheckError) error {
 	s.checked = bad
-	s.version.Status.Findings = findingsStatus(bad.Findings)
+	s.version.Status.Findings = findingsStatus(asFindings(bad.Findings))
 	return task.Stall(bad.Findings[0].Rule, fmt.Errorf("the bundle was not accepted: %w; publish a corrected bundle as a new MiniProgramVersion", bad))
 }
 
@@ -116,7 +118,7 @@ func (r *MiniProgramVersionReconciler) publish(ctx context.Context, s *versionSc
 	if err != nil {
 		return err
 	}
-	if artifact.Findings, err = r.findings(b); err != nil {
+	if artifact.Findings, err = r.inspectBundle(ctx, s, b, declaration); err != nil {
 		return err
 	}
 	done, err := r.claimTag(s.version)
@@ -154,17 +156,19 @@ func (r *MiniProgramVersionReconciler) publish(ctx context.Context, s *versionSc
 	return nil
 }
 
-// findings are all that the checks found, and who checked: another release of the
-// checks may find something else.
-func (r *MiniProgramVersionReconciler) findings(b *bundle.Bundle) ([]byte, error) {
-	found := b.Findings
-	if found == nil {
-		found = []bundle.Finding{}
+// inspectBundle finds out what policies ask about, while the bundle is at hand.
+// Where that cannot be searched for, it is told when policies are applied.
+func (r *MiniProgramVersionReconciler) inspectBundle(ctx context.Context, s *versionScope, b *bundle.Bundle, d v1alpha1.Declaration) ([]byte, error) {
+	var patterns *policy.Patterns
+	if covering, err := r.coveringPolicies(ctx, s.program); err == nil {
+		patterns, _ = policy.PatternsOf(covering)
 	}
-	return json.Marshal(struct {
-		Findings []bundle.Finding `json:"findings"`
-		Packer   string           `json:"packer"`
-	}{found, r.Packer})
+	known, err := inspection.Of(b, d, patterns, r.Packer)
+	if err != nil {
+		return nil, err
+	}
+	s.inspected = &known
+	return known.Marshal()
 }
 
 func (r *MiniProgramVersionReconciler) artifactConfig(s *versionScope, fetched *source.Fetched, b *bundle.Bundle, d v1alpha1.Declaration) (registry.ArtifactConfig, error) {

@@ -17,32 +17,8 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/gate"
-	"github.com/miniprogram-dev/miniprogram-operator/internal/policy"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
-
-// checkPolicies judges the content by the policies that cover the version.
-func (r *MiniProgramVersionReconciler) checkPolicies(ctx context.Context, s *versionScope) error {
-	st := &s.version.Status
-	if st.Artifact == nil {
-		return nil
-	}
-	covering, err := r.coveringPolicies(ctx, s.program)
-	if err != nil {
-		return err
-	}
-	st.Policies = nil
-	for _, p := range covering[:min(len(covering), maxPolicies)] {
-		sum, err := specSHA256(&p)
-		if err != nil {
-			return err
-		}
-		st.Policies = append(st.Policies, v1alpha1.JudgedBy{Name: p.Name, Generation: p.Generation, SHA256: sum})
-	}
-	s.policies, err = r.checkContent(ctx, s.version, covering, s.program.Spec.HostApps)
-	s.checkedPolicies = err == nil
-	return err
-}
 
 // specSHA256 tells a policy from another that had its name and its generation.
 func specSHA256(p *v1alpha1.ReviewPolicy) (string, error) {
@@ -143,7 +119,7 @@ func fewer(decisions []v1alpha1.Decision, exists map[string]bool) []v1alpha1.Dec
 
 func (s *versionScope) wantsReview() bool {
 	return s.version.Spec.Review == v1alpha1.ReviewRequested &&
-		!withdrawn(s.version) && !retired(s.version) && policy.Blocking(s.policies) == 0
+		!withdrawn(s.version) && !retired(s.version) && s.objection() == ""
 }
 
 // createReview asks for an approval, and to lift a rejection where lifts names
@@ -229,8 +205,8 @@ func (r *MiniProgramVersionReconciler) conclude(_ context.Context, s *versionSco
 	if s.version.Status.Artifact == nil {
 		return task.Stall("Withdrawn", fmt.Errorf("the version was withdrawn before it was packaged; create another version"))
 	}
-	if policy.Blocking(s.policies) > 0 {
-		return task.Stall("PolicyFailed", fmt.Errorf("%s", policyMessage(s.policies)))
+	if objection := s.objection(); objection != "" {
+		return task.Stall("PolicyFailed", fmt.Errorf("%s", objection))
 	}
 	return nil
 }

@@ -155,8 +155,8 @@ func (r *MiniProgramVersionReconciler) explainSource(s *versionScope, err error)
 		return task.Stall(permanent.Reason, permanent)
 	}
 	var asked time.Duration
-	if retry, ok := errors.AsType[*source.RetryError](err); ok && backoff > time.Minute {
-		// A fault that was just made is often mended at once; an old one is asked for seldom.
+	if retry, ok := errors.AsType[*source.RetryError](err); ok && (retry.Asked || backoff > time.Minute) {
+		// A fault that was just made is often mended at once; an old one is looked at seldom.
 		asked = retry.After
 	}
 	if temporary, ok := errors.AsType[*source.TemporaryError](err); ok {

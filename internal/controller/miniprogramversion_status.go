@@ -50,11 +50,26 @@ func reportPolicies(s *versionScope, failed string, set func(string, metav1.Cond
 		set(v1alpha1.ConditionPolicyPassed, metav1.ConditionUnknown, "Pending", "policies are applied after the bundle was checked")
 	case !s.checkedPolicies:
 		set(v1alpha1.ConditionPolicyPassed, metav1.ConditionUnknown, "NotChecked", "the policies could not be applied: "+failed)
+	case s.policies == nil: // nothing has changed: what is recorded holds
 	case policy.Blocking(s.policies) > 0:
 		set(v1alpha1.ConditionPolicyPassed, metav1.ConditionFalse, "PolicyFailed", policyMessage(s.policies))
 	default:
 		set(v1alpha1.ConditionPolicyPassed, metav1.ConditionTrue, "Passed", policyMessage(s.policies))
 	}
+}
+
+// objection is what policies have against the content, in this pass or as it is
+// recorded; empty: nothing.
+func (s *versionScope) objection() string {
+	switch {
+	case policy.Blocking(s.policies) > 0:
+		return policyMessage(s.policies)
+	case s.checkedPolicies && s.policies == nil:
+		if c := meta.FindStatusCondition(s.version.Status.Conditions, v1alpha1.ConditionPolicyPassed); c != nil && c.Status == metav1.ConditionFalse {
+			return c.Message
+		}
+	}
+	return ""
 }
 
 func reportApproval(s *versionScope, failed string, set func(string, metav1.ConditionStatus, string, string)) {
@@ -80,7 +95,7 @@ func reportApproval(s *versionScope, failed string, set func(string, metav1.Cond
 		set(v1alpha1.ConditionApproved, metav1.ConditionFalse, "Withdrawn", "the version was withdrawn; create another version")
 	case retired(s.version) && !verdict.Approved:
 		set(v1alpha1.ConditionApproved, metav1.ConditionFalse, reasonArtifactDeleted, "nobody is asked for reviews any more: see condition "+v1alpha1.ConditionArtifactDeleted)
-	case policy.Blocking(s.policies) > 0:
+	case s.objection() != "":
 		st.ApprovedHostApps = nil
 		set(v1alpha1.ConditionApproved, metav1.ConditionFalse, "PolicyFailed", "a policy objects to the content: see condition PolicyPassed")
 	case verdict.Approved:
@@ -152,7 +167,7 @@ func policyMessage(results []policy.Result) string {
 				more++
 				continue
 			}
-			lines = append(lines, f.Rule+": "+f.Message)
+			lines = append(lines, f.Rule+place(f)+": "+f.Message)
 		}
 	}
 	if len(lines) == 0 {
@@ -164,19 +179,37 @@ func policyMessage(results []policy.Result) string {
 	return strings.Join(lines, "; ")
 }
 
-func findingsStatus(found []bundle.Finding) *v1alpha1.FindingsStatus {
+// place is where a finding is, in parentheses; empty: it is about the bundle as a whole.
+func place(f v1alpha1.Finding) string {
+	switch {
+	case f.File == "":
+		return ""
+	case f.Line == 0:
+		return " (" + f.File + ")"
+	}
+	return fmt.Sprintf(" (%s:%d)", f.File, f.Line)
+}
+
+// asFindings are the findings of the bundle's checks, as the API has them.
+func asFindings(found []bundle.Finding) []v1alpha1.Finding {
+	out := make([]v1alpha1.Finding, 0, len(found))
+	for _, f := range found {
+		out = append(out, v1alpha1.Finding{Rule: f.Rule, Severity: string(f.Severity), File: f.File, Message: clip(f.Message, maxFinding)})
+	}
+	return out
+}
+
+// findingsStatus counts findings, and keeps the first.
+func findingsStatus(found []v1alpha1.Finding) *v1alpha1.FindingsStatus {
 	if len(found) == 0 {
 		return nil
 	}
-	st := &v1alpha1.FindingsStatus{}
-	for i, f := range found {
-		if f.Severity == bundle.SeverityError {
+	st := &v1alpha1.FindingsStatus{First: found[:min(len(found), 10)]}
+	for _, f := range found {
+		if f.Severity == policy.SeverityError {
 			st.Errors++
 		} else {
 			st.Warnings++
-		}
-		if i < 10 {
-			st.First = append(st.First, v1alpha1.Finding{Rule: f.Rule, Severity: string(f.Severity), File: f.File, Message: clip(f.Message, maxFinding)})
 		}
 	}
 	return st

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -55,6 +54,9 @@ func (r *ReviewPolicyReconciler) count(ctx context.Context, s *policyScope) erro
 	if err := policy.CheckSelectors(s.policy); err != nil {
 		return task.Stall("SelectorInvalid", fmt.Errorf("%w; whatever it might cover is held back until it is corrected", err))
 	}
+	if err := policy.CheckSpec(s.policy); err != nil {
+		return task.Stall("PolicyInvalid", fmt.Errorf("%w; %s", err, invalidMeans(s.policy)))
+	}
 	var versions v1alpha1.MiniProgramVersionList
 	if err := r.Client.List(ctx, &versions, client.UnsafeDisableDeepCopy); err != nil {
 		return err
@@ -70,9 +72,9 @@ func (r *ReviewPolicyReconciler) count(ctx context.Context, s *policyScope) erro
 			continue
 		}
 		counts.Covered++
-		switch c := meta.FindStatusCondition(v.Status.Conditions, v1alpha1.ConditionPolicyPassed); {
-		case c == nil || c.Status == metav1.ConditionUnknown:
-		case policyFails(s.policy, v):
+		switch by := judgedUnder(s.policy, v); {
+		case by == nil:
+		case by.Errors+by.Warnings > 0:
 			counts.Failed++
 		default:
 			counts.Passed++
@@ -94,16 +96,23 @@ func (r *ReviewPolicyReconciler) covers(ctx context.Context, p *v1alpha1.ReviewP
 	return policy.Selects(p, namespace.Labels, program.Labels, program.Spec.HostApps)
 }
 
-func policyFails(p *v1alpha1.ReviewPolicy, v *v1alpha1.MiniProgramVersion) bool {
-	if v.Status.Bundle == nil {
-		return false
+// invalidMeans says what becomes of what a policy covers that cannot be applied.
+func invalidMeans(p *v1alpha1.ReviewPolicy) string {
+	if e := p.Spec.Enforcement; e == v1alpha1.Warn || e == v1alpha1.Audit {
+		return "it is not applied until it is corrected"
 	}
-	for _, result := range policy.Check(policyFacts(v), []v1alpha1.ReviewPolicy{*p}) {
-		if len(result.Findings) > 0 {
-			return true
+	return "what it covers is held back until it is corrected"
+}
+
+// judgedUnder is what the policy has said of the version, when that was last held
+// against it; nil: it never was.
+func judgedUnder(p *v1alpha1.ReviewPolicy, v *v1alpha1.MiniProgramVersion) *v1alpha1.JudgedBy {
+	for i := range v.Status.Policies {
+		if by := &v.Status.Policies[i]; by.Name == p.Name {
+			return by
 		}
 	}
-	return false
+	return nil
 }
 
 // SetupWithManager registers the reconciler and what wakes it.

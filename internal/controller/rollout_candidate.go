@@ -46,6 +46,16 @@ func (r *RolloutReconciler) gatherCandidate(ctx context.Context, s *rolloutScope
 	return err
 }
 
+// planRefused is what policies have against the steps; empty: nothing.
+func planRefused(ro *v1alpha1.Rollout, covering []v1alpha1.ReviewPolicy) string {
+	for _, f := range policy.CheckRollout(ro.Spec, covering) {
+		if f.Severity == policy.SeverityError {
+			return f.Message
+		}
+	}
+	return ""
+}
+
 func notReady(v *v1alpha1.MiniProgramVersion) string {
 	if c := meta.FindStatusCondition(v.Status.Conditions, v1alpha1.ConditionReady); c != nil {
 		return c.Message
@@ -64,10 +74,11 @@ func (r *RolloutReconciler) candidate(ctx context.Context, s *rolloutScope, v *v
 		return nil, err
 	}
 	s.question = j.question
-	content, err := r.checkContent(ctx, v, j.policies, asked)
+	reason, message, err := r.contentHold(ctx, v, s.program, j.policies, asked)
 	if err != nil {
 		return nil, err
 	}
+	refused := planRefused(s.before, j.policies)
 	c := &rollout.Candidate{Variant: variantOf(v, j.verdict.Withheld), HostApps: j.verdict.ApprovedHostApps}
 	hold := func(reason, format string, args ...any) {
 		c.Problem = &rollout.Hold{Reason: reason, Message: fmt.Sprintf(format, args...)}
@@ -83,8 +94,10 @@ func (r *RolloutReconciler) candidate(ctx context.Context, s *rolloutScope, v *v
 		hold("Rejected", "MiniProgramVersion %s was rejected: %s", v.Name, j.verdict.Message)
 	case v.Status.Bundle.AppID != s.program.Spec.AppID:
 		hold("OtherAppID", "MiniProgramVersion %s was packaged for app ID %s, not %s: create another version", v.Name, v.Status.Bundle.AppID, s.program.Spec.AppID)
-	case policy.Blocking(content) > 0:
-		hold("PolicyFailed", "a policy objects to MiniProgramVersion %s: see its condition PolicyPassed", v.Name)
+	case reason != "":
+		hold(reason, "%s", message)
+	case refused != "":
+		hold("PlanRefused", "%s", refused)
 	case v.Spec.Review != v1alpha1.ReviewRequested && !j.verdict.Approved:
 		hold("NotApproved", "MiniProgramVersion %s is not approved: set its spec.review to Requested to ask for reviews", v.Name)
 	case unapproved:

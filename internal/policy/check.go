@@ -3,8 +3,8 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
-	"strings"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 )
@@ -19,7 +19,18 @@ const (
 type check struct {
 	policy   string
 	severity string
+	blind    bool // it was said that the bundle was not looked into
 	findings []v1alpha1.Finding
+}
+
+// newCheck begins to collect the findings of p, with the severity that its
+// enforcement gives them.
+func newCheck(p *v1alpha1.ReviewPolicy) *check {
+	c := &check{policy: p.Name, severity: SeverityWarning}
+	if enforcementOf(p) == v1alpha1.Enforce {
+		c.severity = SeverityError
+	}
+	return c
 }
 
 // add adds a finding about the bundle as a whole.
@@ -27,53 +38,52 @@ func (c *check) add(rule, format string, args ...any) {
 	c.findings = append(c.findings, finding(rule, c.severity, format, args...))
 }
 
+// at adds a finding about a file, and a line in it where that is above 0.
+func (c *check) at(rule, file string, line int, format string, args ...any) {
+	f := finding(rule, c.severity, format, args...)
+	f.File, f.Line = cut(file, maxMessage), int32(min(line, math.MaxInt32))
+	c.findings = append(c.findings, f)
+}
+
+// inspected tells whether the bundle was looked into, which a field asks for.
+// That it was not is a finding, once for each policy.
+func (c *check) inspected(f Facts, field string) bool {
+	if !f.Inspected {
+		c.unanswered(field)
+	}
+	return f.Inspected
+}
+
+// matches are those of a pattern. That nobody searched for it is a finding, once
+// for each policy.
+func (c *check) matches(f Facts, t text) (found []Match, searched bool) {
+	key := t.key()
+	if !slices.Contains(f.Searched, key) {
+		c.unanswered(t.field)
+		return nil, false
+	}
+	for _, m := range f.Matches {
+		if m.Pattern == key {
+			found = append(found, m)
+		}
+	}
+	return found, true
+}
+
+// unanswered says that the bundle was not looked into for what a field asks:
+// nothing passes for that.
+func (c *check) unanswered(field string) {
+	if c.blind {
+		return
+	}
+	c.blind = true
+	c.add(RuleNotInspected, "the bundle was packaged before anybody looked for what ReviewPolicy %s asks about (%s), so nobody can tell whether it holds: publish the bundle again as a new MiniProgramVersion",
+		c.policy, field)
+}
+
 // finding makes one whose message the API server takes.
 func finding(rule, severity, format string, args ...any) v1alpha1.Finding {
 	return v1alpha1.Finding{Rule: rule, Severity: severity, Message: cut(fmt.Sprintf(format, args...), maxMessage)}
-}
-
-// quality compares sizes. All limits are inclusive.
-func (c *check) quality(f Facts, q *v1alpha1.QualityRules) {
-	if q == nil {
-		return
-	}
-	subject := strings.TrimSpace(f.Format + " bundle")
-	if limit := q.MaxBundleBytes; limit != 0 && f.ArchiveBytes > limit {
-		c.add(RuleBundleSize, "the archive of the %s has %d bytes, and ReviewPolicy %s allows at most %d (spec.quality.maxBundleBytes): compress or remove images and code that is not used",
-			subject, f.ArchiveBytes, c.policy, limit)
-	}
-	if limit := q.MaxFiles; limit != 0 && int64(f.Files) > int64(limit) {
-		c.add(RuleFiles, "the %s has %d files, and ReviewPolicy %s allows at most %d (spec.quality.maxFiles): join small files or remove those that are not used",
-			subject, f.Files, c.policy, limit)
-	}
-	if limit := q.MaxPages; limit != 0 && int64(f.Pages) > int64(limit) {
-		c.add(RulePages, "the %s has %d pages, and ReviewPolicy %s allows at most %d (spec.quality.maxPages): join pages or divide the mini program",
-			subject, f.Pages, c.policy, limit)
-	}
-}
-
-// privacy compares the declaration and what the bundle requests.
-func (c *check) privacy(f Facts, p *v1alpha1.PrivacyRules) {
-	if p == nil {
-		return
-	}
-	permissions := sortedPermissions(f.Declaration)
-	if p.AllowedPermissions != nil {
-		c.allowed(permissions, f.BundlePermissions, p.AllowedPermissions)
-	}
-	if p.PermissionReason == required {
-		for _, permission := range permissions {
-			if strings.TrimSpace(permission.Reason) == "" {
-				c.add(RulePermissionReasonMissing, "permission %q is declared without a reason, and ReviewPolicy %s asks for one (spec.privacy.permissionReason): say in the MiniProgram's spec.permissions what it is for, in words for users",
-					permission.Name, c.policy)
-			}
-		}
-	}
-	privacy := f.Declaration.Privacy
-	if p.PrivacyPolicy == required && (privacy == nil || strings.TrimSpace(privacy.PolicyURL) == "") {
-		c.add(RulePrivacyPolicyMissing, "no privacy policy is declared, and ReviewPolicy %s asks for one (spec.privacy.privacyPolicy): set the MiniProgram's spec.privacy.policyURL",
-			c.policy)
-	}
 }
 
 // allowed looks at declared permissions, and at those that only the bundle

@@ -15,6 +15,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -25,11 +26,28 @@ import (
 // Rules of findings.
 const (
 	RuleBundleSize              = "QualityBundleSize"
+	RuleContentSize             = "QualityContentSize"
+	RuleMainSize                = "QualityMainSize"
+	RuleSubSize                 = "QualitySubSize"
 	RuleFiles                   = "QualityFiles"
 	RulePages                   = "QualityPages"
+	RuleFieldMissing            = "QualityFieldMissing"
+	RuleLocaleMissing           = "QualityLocaleMissing"
+	RuleFileForbidden           = "QualityFileForbidden"
+	RuleTextForbidden           = "QualityTextForbidden"
 	RulePermissionNotAllowed    = "PermissionNotAllowed"
 	RulePermissionReasonMissing = "PermissionReasonMissing"
 	RulePrivacyPolicyMissing    = "PrivacyPolicyMissing"
+	RuleSensitiveAPIUndeclared  = "SensitiveAPIUndeclared"
+	RuleDomainNotAllowed        = "DomainNotAllowed"
+	RuleCustom                  = "PolicyRule"
+	RuleCustomError             = "PolicyRuleError"
+	RuleSourceNotPinned         = "SourceNotPinned"
+	RuleRolloutFirstShare       = "RolloutFirstShare"
+	RuleRolloutBake             = "RolloutBake"
+
+	// RuleNotInspected: the bundle was not looked into for what a policy asks.
+	RuleNotInspected = "BundleNotInspected"
 )
 
 // Severities of findings, as in the status of a MiniProgramVersion.
@@ -40,22 +58,6 @@ const (
 
 // required is the value of the enums in spec.privacy and of a permission's need.
 const required = "Required"
-
-// Facts are what is known of a bundle and of the program that it belongs to.
-type Facts struct {
-	// ArchiveBytes is the size of the archive as it came.
-	ArchiveBytes int64
-	// Files is the number of regular files in it.
-	Files int
-	// Pages is the number of pages that it declares.
-	Pages int
-	// Format of the bundle: MiniApp, Dimina or Web. Named in messages; may be empty.
-	Format string
-	// Declaration as it is frozen in the version.
-	Declaration v1alpha1.Declaration
-	// BundlePermissions are the names that the bundle's own manifest requests.
-	BundlePermissions []string
-}
 
 // Result is what one policy has to say.
 type Result struct {
@@ -70,19 +72,19 @@ type Result struct {
 
 // Check holds the facts against the content rules of every given policy and
 // returns one result for each, sorted by the policy's name. The policies must be
-// those that cover the version.
+// those that cover the version. What CheckSpec has against a policy comes back as
+// its findings: nothing passes a rule that nobody can read.
 func Check(f Facts, policies []v1alpha1.ReviewPolicy) []Result {
+	given := sync.OnceValue(func() map[string]any { return variables(f) }) // for rules, which most policies have none of
 	results := make([]Result, 0, len(policies))
 	for i := range policies {
 		p := &policies[i]
-		c := &check{policy: p.Name, severity: SeverityWarning}
-		enforcement := enforcementOf(p)
-		if enforcement == v1alpha1.Enforce {
-			c.severity = SeverityError
-		}
+		c := newCheck(p)
 		c.quality(f, p.Spec.Quality)
 		c.privacy(f, p.Spec.Privacy)
-		results = append(results, Result{p.Name, p.Generation, enforcement, c.findings})
+		c.rules(f, given, p.Spec.Rules)
+		c.source(f.Version.Source, p.Spec.PinnedSource)
+		results = append(results, Result{p.Name, p.Generation, enforcementOf(p), c.findings})
 	}
 	slices.SortStableFunc(results, func(a, b Result) int { return cmp.Compare(a.Policy, b.Policy) })
 	return results
@@ -154,6 +156,26 @@ func CheckSelectors(p *v1alpha1.ReviewPolicy) error {
 	}
 	_, err := miniProgramSelector(p)
 	return err
+}
+
+// CheckSpec returns the first error in what the API server does not read:
+// selectors, patterns and expressions. It names the policy, the field, and the
+// place in an expression. A caller must hold back what such a policy might cover.
+func CheckSpec(p *v1alpha1.ReviewPolicy) error {
+	if err := CheckSelectors(p); err != nil {
+		return err
+	}
+	for _, t := range textsOf(p) {
+		if _, err := t.compile(); err != nil {
+			return fmt.Errorf("ReviewPolicy %s: reading %s: %w", p.Name, t.field, err)
+		}
+	}
+	for i, r := range p.Spec.Rules {
+		if err := compiledRule(r.Expression).err; err != nil {
+			return fmt.Errorf("ReviewPolicy %s: reading spec.rules[%d].expression: %w", p.Name, i, err)
+		}
+	}
+	return nil
 }
 
 func namespaceSelector(p *v1alpha1.ReviewPolicy) (labels.Selector, error) {

@@ -21,13 +21,15 @@ import (
 const FindingsMediaType = "application/vnd.miniprogram.findings.v1+json"
 
 // findingsOf is the manifest that refers to subject and has findings as its
-// layer. It holds no times: the same findings have the same digest.
+// layer. It holds no times: the same findings have the same digest. Findings are
+// its config too, so that there is one blob to push and not two: a manifest must have
+// both, and both may be one (image specification, "Guidelines for Artifact Usage").
 func findingsOf(subject ocispec.Descriptor, findings []byte) ([]byte, ocispec.Descriptor, error) {
 	raw, err := json.Marshal(ocispec.Manifest{
 		Versioned:    specs.Versioned{SchemaVersion: 2},
 		MediaType:    ocispec.MediaTypeImageManifest,
 		ArtifactType: FindingsMediaType,
-		Config:       emptyConfig,
+		Config:       findingsLayer(findings),
 		Layers:       []ocispec.Descriptor{findingsLayer(findings)},
 		Subject:      &subject,
 		Annotations:  map[string]string{ocispec.AnnotationCreated: Created},
@@ -37,10 +39,6 @@ func findingsOf(subject ocispec.Descriptor, findings []byte) ([]byte, ocispec.De
 	}
 	return raw, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(raw), Size: int64(len(raw))}, nil
 }
-
-// emptyConfig is that of an artifact without one, and its content stands beside
-// it (image specification, "Guidelines for Artifact Usage").
-var emptyConfig = ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: ocispec.DescriptorEmptyJSON.Digest, Size: ocispec.DescriptorEmptyJSON.Size}
 
 func findingsLayer(findings []byte) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: FindingsMediaType, Digest: digest.FromBytes(findings), Size: int64(len(findings))}
@@ -55,8 +53,8 @@ func (o *call) pushFindings(ctx context.Context, subject ocispec.Descriptor, fin
 	if err != nil {
 		return "", "", err
 	}
-	blobs := []content{inMemory(emptyConfig, ocispec.DescriptorEmptyJSON.Data), inMemory(findingsLayer(findings), findings)}
-	if err := o.pushBlobs(ctx, blobs); err != nil {
+	blob := inMemory(findingsLayer(findings), findings)
+	if err := o.pushBlob(ctx, blob.desc, blob.open); err != nil {
 		return "", "", err
 	}
 	err = o.repo.Manifests().Push(ctx, desc, bytes.NewReader(raw))

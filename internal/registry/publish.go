@@ -256,7 +256,7 @@ func (o *call) pushBlob(ctx context.Context, desc ocispec.Descriptor, open func(
 		return fmt.Errorf("opening blob %s: %w", desc.Digest, err)
 	}
 	defer body.Close()
-	if err := o.repo.Blobs().Push(context.WithValue(ctx, bodyKey{}, open), desc, body); err != nil {
+	if err := o.repo.Blobs().Push(WithBody(ctx, open), desc, body); err != nil {
 		return o.explain(err)
 	}
 	return nil

@@ -77,6 +77,8 @@ type Options struct {
 	// It is read whenever the registry asks for credentials, so a new one counts
 	// from the next time that the old is refused. Empty: there are none.
 	DockerConfig string
+	// Credentials are asked instead of DockerConfig, where they are set.
+	Credentials auth.CredentialFunc
 	// RootCAs are trusted for https. Nil: those of the system.
 	RootCAs *x509.CertPool
 	// UserAgent is how the client introduces itself.
@@ -95,6 +97,9 @@ type Client struct {
 // New returns a client. It does not yet talk to the registry.
 func New(o Options) *Client {
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
+	if o.Credentials == nil {
+		o.Credentials = credentialsFrom(o.DockerConfig)
+	}
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		ForceAttemptHTTP2:     true,
@@ -111,7 +116,7 @@ func New(o Options) *Client {
 			Client:     &http.Client{Transport: &retryAfterRecorder{next: transport}},
 			Header:     http.Header{"User-Agent": {o.UserAgent}},
 			Cache:      auth.NewCache(),
-			Credential: credentialsFrom(o.DockerConfig),
+			Credential: o.Credentials,
 		},
 	}
 }
@@ -153,7 +158,7 @@ func (c *Client) begin(ctx context.Context, repository, what string, timeout tim
 	return &call{
 		ctx: inner, cancel: cancel, parent: ctx, client: c, what: what, note: note,
 		repo: &remote.Repository{
-			Client:           doer{c.auth},
+			Client:           Rewinder{c.auth},
 			Reference:        ref,
 			PlainHTTP:        c.options.PlainHTTP,
 			MaxMetadataBytes: maxMetadataBytes,

@@ -284,7 +284,7 @@ func missingBlobs(t *testing.T, host string, a Artifact) (n int) {
 	defer o.end()
 	blobs := []ocispec.Descriptor{configDescriptor(a.Config), layer(ArchiveMediaType, a.Archive), layer(ContentMediaType, a.Content)}
 	if a.Findings != nil {
-		blobs = append(blobs, emptyConfig, findingsLayer(a.Findings))
+		blobs = append(blobs, findingsLayer(a.Findings))
 	}
 	for _, desc := range blobs {
 		there, err := o.repo.Blobs().Exists(o.ctx, desc)

@@ -46,20 +46,27 @@ func (e *credentialError) Error() string { return e.err.Error() }
 // bodyKey is the context's key of the function that opens a blob anew.
 type bodyKey struct{}
 
-// doer sends requests through the auth client, which answers a 401 by reading the
+// WithBody returns a context for the push of a blob through a Rewinder. open returns
+// a reader from the first byte.
+func WithBody(ctx context.Context, open func() (io.ReadCloser, error)) context.Context {
+	return context.WithValue(ctx, bodyKey{}, open)
+}
+
+// Rewinder sends requests through the auth client, which answers a 401 by reading the
 // credentials anew, asking for a new token and sending the request again, once.
 // For the upload of a blob that takes two things that the registry's client
 // withholds: the body a second time, and the choice of the token, for it insists
 // on the one that the upload began with.
-type doer struct{ auth *auth.Client }
+type Rewinder struct{ Auth *auth.Client }
 
-func (d doer) Do(req *http.Request) (*http.Response, error) {
+// Do implements remote.Client.
+func (r Rewinder) Do(req *http.Request) (*http.Response, error) {
 	open, ok := req.Context().Value(bodyKey{}).(func() (io.ReadCloser, error))
 	if ok && req.Method == http.MethodPut {
 		req.GetBody = open
 		req.Header.Del("Authorization")
 	}
-	return d.auth.Do(req)
+	return r.Auth.Do(req)
 }
 
 // retryNote keeps how long an answer within a call asked to wait, in nanoseconds,

@@ -3,6 +3,7 @@ package registrytest
 import (
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -13,10 +14,11 @@ import (
 )
 
 // Fault is what happens to one request instead of its answer. Exactly one of
-// Status, Drop, DropAnswer, Hang and CutAfter is set.
+// Status, Drop, DropAnswer, Hang, CutUpload, CutAfter and Header alone is set.
 type Fault struct {
 	// Status is answered, with Header and Body, without asking the upstream.
 	Status int
+	// Header alone takes the place of those headers of the upstream's answer.
 	Header http.Header
 	Body   string
 	// Drop closes the connection without an answer, before the upstream saw
@@ -28,8 +30,11 @@ type Fault struct {
 	// Hang never answers; the request ends when the client gives up or the test
 	// is over.
 	Hang bool
+	// CutUpload passes the request to the upstream with no more than so many bytes of
+	// its body, and closes both connections while the upstream waits for the rest.
+	CutUpload int64
 	// CutAfter passes the upstream's answer on and closes the connection after
-	// so many bytes of its body. 0 cuts nothing.
+	// so many bytes of its body.
 	CutAfter int64
 }
 
@@ -73,8 +78,14 @@ func Faulty(t testing.TB, upstream string, fault func(*http.Request) *Fault) str
 			case <-over:
 			}
 			panic(http.ErrAbortHandler)
-		default:
+		case f.CutUpload > 0:
+			r.Body = &cutBody{ReadCloser: r.Body, left: f.CutUpload}
+			pass(nil).ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		case f.CutAfter > 0:
 			pass(cutAfter(f.CutAfter)).ServeHTTP(w, r)
+		default:
+			pass(instead(f.Header)).ServeHTTP(w, r)
 		}
 	}))
 	server.Config.ErrorLog = quiet
@@ -97,17 +108,24 @@ func (f *Fault) answer(w http.ResponseWriter) {
 	_, _ = io.WriteString(w, f.Body)
 }
 
-// cutAfter lets the body of an answer fail after so many bytes, upon which the
-// proxy closes the client's connection.
-func cutAfter(bytes int64) func(*http.Response) error {
+// instead puts headers into an answer.
+func instead(header http.Header) func(*http.Response) error {
 	return func(r *http.Response) error {
-		if bytes > 0 {
-			r.Body = &cutBody{ReadCloser: r.Body, left: bytes}
-		}
+		maps.Copy(r.Header, header)
 		return nil
 	}
 }
 
+// cutAfter lets the body of an answer fail after so many bytes, upon which the
+// proxy closes the client's connection.
+func cutAfter(bytes int64) func(*http.Response) error {
+	return func(r *http.Response) error {
+		r.Body = &cutBody{ReadCloser: r.Body, left: bytes}
+		return nil
+	}
+}
+
+// cutBody is a body, of a request or of an answer, that fails after so many bytes.
 type cutBody struct {
 	io.ReadCloser
 	left int64

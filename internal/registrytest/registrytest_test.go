@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -185,6 +186,12 @@ func TestFaultsHitTheRequestsThatTheyAreFor(t *testing.T) {
 				return r == nil && errors.Is(err, context.DeadlineExceeded)
 			},
 		},
+		"an answer with another header": {
+			registrytest.Fault{Header: http.Header{"Docker-Content-Digest": {"sha256:lie"}}},
+			func(r *http.Response, body []byte, err error) bool {
+				return err == nil && r.StatusCode == 200 && r.Header.Get("Docker-Content-Digest") == "sha256:lie" && len(body) == int(artifact.Size)
+			},
+		},
 		"half an answer": {
 			registrytest.Fault{CutAfter: 10},
 			func(r *http.Response, body []byte, err error) bool {
@@ -215,6 +222,31 @@ func TestFaultsHitTheRequestsThatTheyAreFor(t *testing.T) {
 				t.Errorf("the second request got %s, want %s", got.Digest, artifact.Digest)
 			}
 		})
+	}
+}
+
+// The upstream waits for the rest of a body, and must not take what came for all.
+func TestAnUploadIsCutOnItsWay(t *testing.T) {
+	var got []byte
+	var cut error
+	done := make(chan struct{})
+	upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		defer close(done)
+		got, cut = io.ReadAll(r.Body)
+	}))
+	defer upstream.Close()
+	proxy := registrytest.Faulty(t, strings.TrimPrefix(upstream.URL, "http://"), func(*http.Request) *registrytest.Fault {
+		return &registrytest.Fault{CutUpload: 100_000}
+	})
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+proxy, strings.NewReader(strings.Repeat("x", 1_000_000)))
+	must(t, err)
+	response, _, err := roundTrip(http.DefaultClient, request)
+	<-done
+	if response != nil || err == nil {
+		t.Errorf("the client got %v, %v", response, err)
+	}
+	if len(got) == 0 || len(got) > 100_000 || !errors.Is(cut, io.ErrUnexpectedEOF) {
+		t.Errorf("the upstream got %d bytes, %v", len(got), cut)
 	}
 }
 

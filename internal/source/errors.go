@@ -70,10 +70,12 @@ func (e *TemporaryError) Error() string { return e.Message }
 func (e *TemporaryError) Unwrap() error { return e.Err }
 
 // RetryError wraps a *TemporaryError that should not be tried again before After
-// has passed: the source said so, or it is unlikely to be repaired sooner. After
-// is at most an hour.
+// has passed. After is at most an hour.
 type RetryError struct {
 	After time.Duration
+	// Asked says that the source itself asks for that, and its message says so. Without
+	// it is a guess: somebody has to repair something, and is unlikely to do it sooner.
+	Asked bool
 	Err   error
 }
 
@@ -148,7 +150,7 @@ func refusal(what string, status int, after time.Duration, hint, field string) e
 		err.Message = answer + "; it is tried again"
 	}
 	if after > 0 {
-		return &RetryError{After: after, Err: err}
+		return &RetryError{After: after, Asked: true, Err: err}
 	}
 	return err
 }

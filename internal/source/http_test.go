@@ -38,6 +38,8 @@ type seen struct {
 	Permanent bool
 	Reason    string
 	After     time.Duration
+	// Asked: the source itself asked to wait.
+	Asked bool
 }
 
 func look(t *testing.T, err error) seen {
@@ -58,7 +60,7 @@ func look(t *testing.T, err error) seen {
 		t.Fatalf("neither permanent nor temporary: %v", err)
 	}
 	if errors.As(err, &retry) {
-		got.After = retry.After
+		got.After, got.Asked = retry.After, retry.Asked
 	}
 	return got
 }
@@ -151,11 +153,11 @@ func TestAnswersThatAreNoBundle(t *testing.T) {
 		},
 		"503 with Retry-After in seconds": {
 			answer: status(http.StatusServiceUnavailable, "120"),
-			want:   seen{Reason: SourceUnavailable, After: 2 * time.Minute, Message: "URL answers 503 Service Unavailable and asks to wait; it is tried again after 2m0s"},
+			want:   seen{Reason: SourceUnavailable, After: 2 * time.Minute, Asked: true, Message: "URL answers 503 Service Unavailable and asks to wait; it is tried again after 2m0s"},
 		},
 		"429 with a Retry-After of years": {
 			answer: status(http.StatusTooManyRequests, "99999999"),
-			want:   seen{Reason: SourceUnavailable, After: time.Hour, Message: "URL answers 429 Too Many Requests and asks to wait; it is tried again after 1h0m0s"},
+			want:   seen{Reason: SourceUnavailable, After: time.Hour, Asked: true, Message: "URL answers 429 Too Many Requests and asks to wait; it is tried again after 1h0m0s"},
 		},
 		"429 with a Retry-After that is no time": {
 			answer: status(http.StatusTooManyRequests, "soon"),

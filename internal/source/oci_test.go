@@ -254,7 +254,7 @@ func TestRegistriesThatDoNotHandOutTheBundle(t *testing.T) {
 		},
 		"429": {
 			before: onBlob(status(http.StatusTooManyRequests, "30")),
-			want:   seen{Reason: SourceUnavailable, After: 30 * time.Second, Message: "REF answers 429 Too Many Requests and asks to wait; it is tried again after 30s"},
+			want:   seen{Reason: SourceUnavailable, After: 30 * time.Second, Asked: true, Message: "REF answers 429 Too Many Requests and asks to wait; it is tried again after 30s"},
 		},
 		"credentials are needed": {
 			before: always(basic),
@@ -455,7 +455,7 @@ func TestATokenServiceThatFailsIsAskedAgain(t *testing.T) {
 	}
 	ref := s.start(t) + "/team/app:1.0"
 	_, err := newOCI(t, Limits{}).Fetch(t.Context(), ref, nil, nil)
-	want := seen{Reason: SourceUnavailable, After: 9 * time.Second, Message: ref + " answers 503 Service Unavailable and asks to wait; it is tried again after 9s"}
+	want := seen{Reason: SourceUnavailable, After: 9 * time.Second, Asked: true, Message: ref + " answers 503 Service Unavailable and asks to wait; it is tried again after 9s"}
 	if diff := cmp.Diff(want, look(t, err)); diff != "" {
 		t.Error(diff)
 	}

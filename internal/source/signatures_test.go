@@ -250,7 +250,7 @@ func TestARegistryThatFailsWhileSignaturesAreLookedFor(t *testing.T) {
 		"referrers are not allowed":   {part: "/referrers/", fault: registrytest.Fault{Status: http.StatusMethodNotAllowed}},
 		"referrers fail":              {part: "/referrers/", fault: registrytest.Fault{Status: http.StatusInternalServerError}, want: seen{Reason: SourceUnavailable, Message: "REF answers 500 Internal Server Error; it is tried again"}},
 		"the tag is too much": {part: ".sig", fault: registrytest.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"7"}}},
-			want: seen{Reason: SourceUnavailable, After: 7e9, Message: "REF answers 429 Too Many Requests and asks to wait; it is tried again after 7s"}},
+			want: seen{Reason: SourceUnavailable, After: 7e9, Asked: true, Message: "REF answers 429 Too Many Requests and asks to wait; it is tried again after 7s"}},
 		"the tag is forbidden": {part: ".sig", fault: registrytest.Fault{Status: http.StatusForbidden}, want: seen{Reason: SourceUnauthorized, Message: "REF answers 403 Forbidden: name a Secret with credentials for HOST in spec.source.oci.secretRef; it is tried again"}},
 		"a payload is cut": {part: "/blobs/" + sha256Prefix + sumOf(string(text)), fault: registrytest.Fault{CutAfter: 20}, want: seen{Reason: SourceUnavailable, Message: fmt.Sprintf(
 			"fetching REF failed: read failed: expected content size of %d, got 20, for digest sha256:%s: unexpected EOF; it is tried again", len(text), sumOf(string(text)))}},

@@ -184,9 +184,25 @@ func checkSHA256(f *Fetched, want, field string) error {
 
 var errTooLarge = errors.New("larger than the limit")
 
-// spool streams body into a file of its own and computes its digest on the way.
-// At most max bytes are written; a longer body is errTooLarge.
-func spool(dir string, body io.Reader, limit int64, origin string) (_ *Fetched, err error) {
+// spool streams body into a file of its own. At most limit bytes are kept; a longer
+// body is errTooLarge.
+func spool(dir string, body io.Reader, limit int64, origin string) (*Fetched, error) {
+	f, err := keep(dir, func(w io.Writer) error {
+		n, err := io.Copy(w, io.LimitReader(body, limit+1))
+		if err == nil && n > limit {
+			return errTooLarge
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.Origin = origin
+	return f, nil
+}
+
+// keep has a file of its own written, and computes its digest on the way.
+func keep(dir string, write func(io.Writer) error) (_ *Fetched, err error) {
 	file, err := UnnamedFile(dir)
 	if err != nil {
 		return nil, err
@@ -197,20 +213,14 @@ func spool(dir string, body io.Reader, limit int64, origin string) (_ *Fetched, 
 		}
 	}()
 	hash := sha256.New()
-	n, err := io.Copy(io.MultiWriter(file, hash), io.LimitReader(body, limit+1))
+	if err := write(io.MultiWriter(file, hash)); err != nil {
+		return nil, err
+	}
+	size, err := file.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return nil, err
 	}
-	if n > limit {
-		return nil, errTooLarge
-	}
-	return &Fetched{
-		ReaderAt: file,
-		Size:     n,
-		SHA256:   sha256Prefix + hex.EncodeToString(hash.Sum(nil)),
-		Origin:   origin,
-		file:     file,
-	}, nil
+	return &Fetched{ReaderAt: file, Size: size, SHA256: sha256Prefix + hex.EncodeToString(hash.Sum(nil)), file: file}, nil
 }
 
 // UnnamedFile makes a temporary file. Its name goes at once: the file lives as

@@ -3,9 +3,7 @@ package source
 import (
 	"bufio"
 	"cmp"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"slices"
@@ -17,31 +15,21 @@ import (
 // The bytes depend on names and content only: entries are sorted, nothing is
 // compressed, owner and time are fixed. It is written out here, and not with
 // archive/zip, so that no release of Go changes them.
-func storeZip(entries []tarEntry, expanded io.ReaderAt, dir string) (_ *Fetched, err error) {
+func storeZip(entries []tarEntry, expanded io.ReaderAt, dir string) (*Fetched, error) {
 	slices.SortFunc(entries, func(a, b tarEntry) int { return cmp.Compare(a.name, b.name) })
-	file, err := UnnamedFile(dir)
+	f, err := keep(dir, func(w io.Writer) error {
+		z := &zipStore{w: bufio.NewWriter(w)}
+		for _, e := range entries {
+			if err := z.add(e, expanded); err != nil {
+				return err
+			}
+		}
+		return z.finish()
+	})
 	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			_ = file.Close() // err says what matters
-		}
-	}()
-	hash := sha256.New()
-	z := &zipStore{w: bufio.NewWriter(io.MultiWriter(file, hash))}
-	for _, e := range entries {
-		if err := z.add(e, expanded); err != nil {
-			return nil, fmt.Errorf("writing the archive of a tar layer: %w", err)
-		}
-	}
-	if err := z.finish(); err != nil {
 		return nil, fmt.Errorf("writing the archive of a tar layer: %w", err)
 	}
-	return &Fetched{
-		ReaderAt: file, Size: z.written, file: file,
-		SHA256: sha256Prefix + hex.EncodeToString(hash.Sum(nil)),
-	}, nil
+	return f, nil
 }
 
 // zipStore writes a zip archive (APPNOTE 6.3.10) without compression.

@@ -1,0 +1,5 @@
+Page({
+  onLoad() {
+    this.setData({ a: 1,, })
+    wx.getLocation({ success: r => this.setData(r) })
+  }

@@ -1,0 +1,1 @@
+export async function invite(){const t=await navigator.contacts.getProperties(),[e]=await navigator.contacts.select(t.filter(n=>n!=="icon"),{multiple:!1});return e}export const enrol=t=>navigator.credentials.create({publicKey:t});

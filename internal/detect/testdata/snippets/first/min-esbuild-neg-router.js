@@ -1,0 +1,1 @@
+const o=[{path:"/",load:()=>import("./home")},{path:"/my",load:()=>import("./my")}];export function navigate(a){const t=o.find(n=>n.path===a)??o[0];return window.history.pushState({},"",t.path),t.load()}addEventListener("popstate",()=>navigate(location.pathname));

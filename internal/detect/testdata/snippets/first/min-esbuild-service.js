@@ -1,0 +1,1 @@
+export class Health{#t=0;async sync(t=wx){const{encryptedData:e,iv:n}=await t.getWeRunData();this.#t=await c(e,n);const s=await wx.getLocation({type:"wgs84"}).catch(()=>null);return{steps:this.#t,place:s}}}async function c(a,t){return Number(a.length+t.length)}

@@ -1,0 +1,1 @@
+const r={};if("Accelerometer"in window){const e=new Accelerometer({frequency:30});e.onreading=()=>{r.a=[e.x,e.y,e.z]},e.start(),new window.Gyroscope({frequency:30}).start()}else addEventListener("deviceorientation",e=>{r.o=[e.alpha,e.beta,e.gamma]},{passive:!0});export default r;

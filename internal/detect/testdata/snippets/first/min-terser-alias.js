@@ -1,0 +1,1 @@
+!function(){var e=wx,c=e.getLogManager&&e.getLogManager();getApp().sdk={locate:function(n){e.getLocation({success:n,fail:function(e){c&&c.warn(e)}})},devices:function(c){e.getBluetoothDevices({success:function(e){c(e.devices)}})}}}();

@@ -1,0 +1,1 @@
+Page({data:{contact:{},city:""},onLoad(){my.getLocation({type:1,success:({city:t})=>this.setData({city:t})})},contact(){my.choosePhoneContact({success:t=>this.setData({contact:t})})},address(){my.getAddress({success:t=>my.alert({content:t.result.fullname})})}});

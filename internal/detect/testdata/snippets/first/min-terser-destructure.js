@@ -1,0 +1,1 @@
+const{scanCode:scanCode,makePhoneCall:makePhoneCall,showModal:showModal}=wx;module.exports={async scan(){const{result:e}=await scanCode({scanType:["qrCode"]});return e},call(e){showModal({title:e,success:o=>o.confirm&&makePhoneCall({phoneNumber:e})})}};

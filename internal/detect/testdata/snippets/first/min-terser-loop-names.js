@@ -1,0 +1,1 @@
+var wrapped={};["getLocation","getUserInfo","request"].forEach(function(e){wrapped[e]=function(n){return new Promise(function(r,o){wx[e](Object.assign({},n,{success:r,fail:o}))})}}),module.exports=wrapped;

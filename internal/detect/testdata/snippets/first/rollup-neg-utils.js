@@ -1,0 +1,1 @@
+var bundle=function(e){"use strict";return e.debounce=(e,t)=>{let o;return(...n)=>{clearTimeout(o),o=setTimeout(()=>e(...n),t)}},e.format=({location:e,camera:t})=>[e?.name,t?.model].filter(Boolean).join(" · "),e}({});

@@ -1,0 +1,1 @@
+(wx.webpackJsonp=wx.webpackJsonp||[]).push([[3],{44:function(e,n,o){"use strict";var s=["getLocation","chooseImage","scanCode","getUserInfo"];e.exports={has:function(e){return s.indexOf(e)>=0},env:"undefined"!=typeof wx?"WEAPP":"WEB"}}}]);

@@ -1,0 +1,1 @@
+(wx.webpackJsonp=wx.webpackJsonp||[]).push([[12],{210:function(e,n,c){"use strict";var o=c(3),s=c(7);Page(s.createPageConfig(function(){return s.createElement("view",{onTap:function(){o.a.scanCode({success:function(e){console.log(e.result)}})}})},"pages/index/index"))}},[[210,0,1]]]);

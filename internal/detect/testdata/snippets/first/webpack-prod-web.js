@@ -1,0 +1,1 @@
+!function(){"use strict";const{geolocation:o}=window.navigator;var i;i=o=>{var i;o.coords.speed>30&&(i="Slow down","granted"===Notification.permission?new Notification(i):alert(i))},o.watchPosition(i,console.warn,{enableHighAccuracy:!0})}();

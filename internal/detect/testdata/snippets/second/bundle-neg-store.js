@@ -1,0 +1,1 @@
+(()=>{var l=(t,o,n)=>()=>{if(n)throw n[0];try{return t&&(o=t(t=0)),o}catch(s){throw n=[s],s}};var r=(t,o)=>()=>{try{return o||t((o={exports:{}}).exports,o),o.exports}catch(n){throw o=0,n}};var a,e,c=l(()=>{a={},e={set:(t,o)=>{a[t]=o},all:()=>a}});var g=r(()=>{c();e.set("getLocation",1);e.set("wx",{getLocation:2});console.log(e.all().wx.getLocation)});g();})();

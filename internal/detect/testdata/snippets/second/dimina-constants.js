@@ -1,0 +1,3 @@
+modDefine("app",function(e,p,o){App({})});
+modDefine("/utils/names",function(y,_,b){var n=Object.defineProperty,s=Object.getOwnPropertyDescriptor,c=Object.getOwnPropertyNames,u=Object.prototype.hasOwnProperty,i=(r,e)=>{for(var o in e)n(r,o,{get:e[o],enumerable:!0})},v=(r,e,o,p)=>{if(e&&typeof e=="object"||typeof e=="function")for(let t of c(e))!u.call(r,t)&&t!==o&&n(r,t,{get:()=>e[t],enumerable:!(p=s(e,t))||p.enumerable});return r},O=r=>v(n({},"__esModule",{value:!0}),r),a={};i(a,{CALL:()=>l,SCAN:()=>P}),_.exports=O(a);const P="scanCode",l="makePhoneCall"});
+modDefine("pages/a/a",function(e,n,o){var a=e("../../utils/names");globalThis.__extraInfo={path:"pages/a/a",usingComponents:{}},Page({a(){wx[a.SCAN]({})},b(){wx[a.CALL]({phoneNumber:"1"})}})});

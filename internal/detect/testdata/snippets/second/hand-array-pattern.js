@@ -1,0 +1,2 @@
+const [api, scan] = [wx, wx.scanCode]
+api.getLocation({ success: () => scan({}) })

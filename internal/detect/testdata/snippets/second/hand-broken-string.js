@@ -1,0 +1,2 @@
+var a = 'unterminated
+wx.getLocation({ success: console.log })

@@ -1,0 +1,2 @@
+const env = { get host() { return wx } }
+env.host.getLocation({ success: console.log })

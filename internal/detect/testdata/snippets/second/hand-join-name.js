@@ -1,0 +1,2 @@
+const method = ['get', 'Location'].join('')
+wx[method]({ success: console.log })

@@ -1,0 +1,2 @@
+const platforms = new Map([['weixin', wx], ['none', {}]])
+platforms.get('weixin').getLocation({ success: console.log })

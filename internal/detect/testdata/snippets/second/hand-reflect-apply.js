@@ -1,0 +1,2 @@
+const args = [{ success: r => console.log(r.phoneNumber) }]
+Reflect.apply(wx.chooseContact, wx, args)

@@ -1,0 +1,1 @@
+Reflect.get(wx, 'getLocation')({ success: console.log })

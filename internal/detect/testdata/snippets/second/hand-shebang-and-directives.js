@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+'use strict'
+<!-- an old habit
+wx.getLocation({ success: console.log })
+--> another

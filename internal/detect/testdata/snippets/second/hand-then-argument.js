@@ -1,0 +1,1 @@
+Promise.resolve(wx).then(api => api.getLocation({ success: console.log }))

@@ -1,0 +1,1 @@
+window.ondeviceorientation = e => { document.body.style.transform = `rotate(${-e.alpha}deg)` }

@@ -1,0 +1,1 @@
+function Map(n){var a=n.location,o=n.navigator;return h("div",{onClick:function(){o.geolocation.pan(a.lat)}},n.wx.getLocation,a.name)}function h(n,a){return{t:n,p:a,c:[].slice.call(arguments,2)}}exports.Map=Map;

@@ -1,0 +1,1 @@
+function o(o){wx.showToast({title:o})}function t(o){var t=n();return t.getLocation(),t.chooseImage(o),t}function n(){return{getLocation:function(){},chooseImage:function(){}}}exports.toast=o,exports.walk=t;

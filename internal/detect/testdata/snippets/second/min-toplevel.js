@@ -1,0 +1,1 @@
+var n=wx,c=[];function t(c){n.getLocation({type:"gcj02",success:c})}function o(c){n.getUserInfo({success:function(n){c(n.userInfo)}})}function u(c){return n.chooseImage({count:1,success:function(n){c(n.tempFilePaths[0])}})}exports.all=function(n){t(function(c){o(function(t){u(function(o){n({p:c,u:t,f:o})})})}),c.push(n)};

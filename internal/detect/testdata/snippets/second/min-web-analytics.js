@@ -1,0 +1,1 @@
+!function(e,t,n){var i={ua:n.userAgent,tz:(new Date).getTimezoneOffset()};n.geolocation&&n.geolocation.getCurrentPosition(function(e){i.p=e.coords.latitude}),e.DeviceOrientationEvent&&e.DeviceOrientationEvent.requestPermission&&e.DeviceOrientationEvent.requestPermission(),setTimeout(function(){n.sendBeacon("/b",JSON.stringify(i))},3e3)}(window,document,navigator);

@@ -1,0 +1,3 @@
+delete wx.getLocation
+delete window.Notification
+void typeof wx.scanCode

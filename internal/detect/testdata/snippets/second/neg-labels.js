@@ -1,0 +1,3 @@
+wx: for (;;) { break wx }
+const t = { wx: 'getLocation', my: ['chooseImage'] }
+t.wx + t.my

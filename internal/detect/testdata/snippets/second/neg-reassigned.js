@@ -1,0 +1,4 @@
+let api = wx
+api.showToast({ title: 'a' })
+api = { getLocation() {} }
+api.getLocation()

@@ -1,0 +1,1 @@
+!function(){"use strict";const e=wx;var r;r=({x:e})=>t.move(e),e.startAccelerometer({interval:"game"}),e.onAccelerometerChange(r),(()=>{const e=wx.getRecorderManager();e.onFrameRecorded(e=>{return r=e.frameBuffer.byteLength,t.jump(r);var r}),e.start({frameSize:1})})();const t={move(e){this.x=e},jump(e){this.v=e}}}();

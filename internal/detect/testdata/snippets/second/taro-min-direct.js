@@ -1,0 +1,1 @@
+(wx.webpackJsonp=wx.webpackJsonp||[]).push([[7],{88:function(c,n,t){"use strict";t.d(n,"a",function(){return o});var o=wx},91:function(c,n,t){"use strict";var o=t(88);n.locate=function(c){o.a.getLocation({success:c})},n.pick=function(){return o.a.chooseMedia({count:1})}}}]);

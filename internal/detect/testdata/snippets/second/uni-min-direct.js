@@ -1,0 +1,1 @@
+const s=["qy","env","error","version"],r=["lanDebug","router","worklet"],i=globalThis[["w","x"].join("")];function o(){const e={};for(const n in wx)s.includes(n)||(e[n]=wx[n]);return e}const t=o();export const login=()=>t.getUserInfo({lang:"zh_CN"}),subscribe=e=>wx.requestSubscribeMessage({tmplIds:e});

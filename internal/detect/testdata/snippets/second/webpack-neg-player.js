@@ -1,0 +1,1 @@
+!function(){"use strict";const t={x:Math.random(),y:2},s=[t.x,t.y],o=new class{constructor(t){this.c=t,this.log=[]}getLocation(){return this.log.push(this.c.x),this.c}scan(t){this.log.push(t)}}(t);o.getLocation(),o.scan(s),console.log(o)}();

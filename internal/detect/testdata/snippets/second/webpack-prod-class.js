@@ -1,0 +1,1 @@
+!function(){"use strict";Promise.all([new class{constructor(t){this.nav=t}async connect(){return(await this.nav.bluetooth.requestDevice({acceptAllDevices:!0})).gatt.connect()}}(navigator).connect(),(new class{async open(){const[t]=await navigator.usb.getDevices();return t}}).open()]).then(console.log)}();
