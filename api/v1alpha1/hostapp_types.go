@@ -2,7 +2,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Values of HostApp spec.dialects and spec.availability.
+// Values of HostApp spec.dialects, spec.availability and spec.access.type.
 const (
 	DialectSigned  = "Signed"
 	DialectResolve = "Resolve"
@@ -10,7 +10,14 @@ const (
 
 	HostAppActive   = "Active"
 	HostAppDisabled = "Disabled"
+
+	AccessPublic = "Public"
+	AccessToken  = "Token"
 )
+
+// AccessTokensLabel is true on Secrets whose values are access tokens: of another
+// Secret nothing is published, not even a hash.
+const AccessTokensLabel = "miniprogram.dev/access-tokens"
 
 // HostApp is an app that runs mini programs: its platforms, what its container
 // grants, which developer groups it takes programs from, and what it blocks.
@@ -22,6 +29,7 @@ const (
 // +kubebuilder:printcolumn:name="Name",type=string,JSONPath=`.spec.displayName`,priority=1
 // +kubebuilder:printcolumn:name="Availability",type=string,JSONPath=`.spec.availability`
 // +kubebuilder:printcolumn:name="Programs",type=integer,JSONPath=`.status.miniPrograms`
+// +kubebuilder:printcolumn:name="Access",type=string,JSONPath=`.spec.access.type`,priority=1
 // +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.status.url`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -54,6 +62,14 @@ type HostAppSpec struct {
 	// +listMapKey=os
 	// +optional
 	Platforms []HostPlatform `json:"platforms,omitempty"`
+	// origins of the web pages that are this host app, such as
+	// https://wallet.example.com: browsers let these, and no others, read what the
+	// manifest service answers. Unset: it has no web pages.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=30
+	// +listType=set
+	// +optional
+	Origins []HTTPSOrigin `json:"origins,omitempty"`
 	// capabilities are the permissions that its container can grant. Unset: all.
 	// Write [none] where it grants none.
 	// +kubebuilder:validation:MinItems=1
@@ -67,6 +83,12 @@ type HostAppSpec struct {
 	// sent, by the labels of their namespaces. Unset: all.
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+	// miniProgramSelector selects the mini programs that it may be sent, by labels
+	// whose keys begin with policy.miniprogram.dev/; changing those takes verb
+	// classify. Unset: all of the groups that namespaceSelector selects.
+	// +kubebuilder:validation:XValidation:rule="(!has(self.matchLabels) || self.matchLabels.all(k, k.startsWith('policy.miniprogram.dev/'))) && (!has(self.matchExpressions) || self.matchExpressions.all(e, e.key.startsWith('policy.miniprogram.dev/')))",message="spec.miniProgramSelector selects by labels whose keys begin with policy.miniprogram.dev/: others may be changed by whoever edits a mini program"
+	// +optional
+	MiniProgramSelector *metav1.LabelSelector `json:"miniProgramSelector,omitempty"`
 	// dialects in which the manifest service answers. Signed lets the host app
 	// check and decide by itself; Resolve and Dimina make it trust the service and
 	// are opt-in. Unset: Signed.
@@ -76,6 +98,9 @@ type HostAppSpec struct {
 	// +listType=set
 	// +optional
 	Dialects []string `json:"dialects,omitempty"`
+	// access says who may ask in the host app's name. Unset: everybody.
+	// +optional
+	Access *HostAccess `json:"access,omitempty"`
 	// poll tells the host app how often to ask. Unset: every 1800 seconds, and
 	// every 300 while a rollout is under way.
 	// +optional
@@ -108,6 +133,30 @@ type HostPlatform struct {
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	BundleID string `json:"bundleID,omitempty"`
+}
+
+// HostAccess says who may ask the manifest service in a host app's name.
+// +kubebuilder:validation:XValidation:rule="self.type == 'Token' ? has(self.secretRef) : !has(self.secretRef)",message="spec.access needs secretRef with type Token, and has none with type Public"
+type HostAccess struct {
+	// type is Public, or Token where every request must carry one of the host app's
+	// access tokens.
+	// +kubebuilder:validation:Enum=Public;Token
+	// +required
+	Type string `json:"type,omitempty"`
+	// secretRef names the Secret with the access tokens. Unset: type is Public.
+	// +optional
+	SecretRef *AccessSecretReference `json:"secretRef,omitempty"`
+}
+
+// AccessSecretReference names a Secret in the manager's namespace that carries
+// the label miniprogram.dev/access-tokens=true. Each of its values is an access
+// token: 32 to 512 letters, digits or characters of -._~+/=.
+type AccessSecretReference struct {
+	// name of the Secret.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name,omitempty"`
 }
 
 // PollHints tell a host app how often to ask.

@@ -84,8 +84,9 @@ type DocumentFacts struct {
 	// +optional
 	HostApps []string `json:"hostApps,omitempty"`
 	// availability is Listed, Hidden or Suspended, Withdrawn when nothing is left
-	// that may be served, Retained or Removed after deletion.
-	// +kubebuilder:validation:Enum=Listed;Hidden;Suspended;Withdrawn;Retained;Removed
+	// that may be served, NotTaken when its host apps no longer take the mini
+	// program, Retained or Removed after deletion.
+	// +kubebuilder:validation:Enum=Listed;Hidden;Suspended;Withdrawn;NotTaken;Retained;Removed
 	// +required
 	Availability string `json:"availability,omitempty"`
 	// minimumVersion that host apps still open. Unset: any.

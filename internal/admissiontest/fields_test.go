@@ -45,6 +45,10 @@ func block(fields string) request {
 	return patch("HostApp", "wallet", "spec: {blocks: [{"+fields+"}]}")
 }
 
+func host(fields string) request { return patch("HostApp", "wallet", "spec: {"+fields+"}") }
+
+const byOtherLabels = "spec.miniProgramSelector: spec.miniProgramSelector selects by labels whose keys begin with policy.miniprogram.dev/: others may be changed by whoever edits a mini program"
+
 // fields has for each rule of each kind what passes and what does not:
 // optional fields that may not change are changed, removed and added.
 var fields = map[string]field{
@@ -166,10 +170,21 @@ var fields = map[string]field{
 	"a pause that does not say what then":   {who: olga, do: newRollout("{setPercent: 5}, {pause: {timeoutSeconds: 60}}"), want: []string{"spec.steps[1].pause: pause.onTimeout and pause.timeoutSeconds go together"}},
 	"a pause that does not say when":        {who: olga, do: newRollout("{setPercent: 5}, {pause: {onTimeout: Abort}}"), want: []string{"spec.steps[1].pause: pause.onTimeout and pause.timeoutSeconds go together"}},
 
-	"a block of an app":   {who: adam, do: block("appID: com.example.shop, reason: Broken")},
-	"a block of a digest": {who: adam, do: block("digest: " + digest + ", reason: Broken")},
-	"a block of both":     {who: adam, do: block("appID: com.example.shop, digest: " + digest + ", reason: Broken"), want: []string{"spec.blocks[0]: a block needs exactly one of appID and digest"}},
-	"a block of nothing":  {who: adam, do: block("reason: Broken"), want: []string{"spec.blocks[0]: a block needs exactly one of appID and digest"}},
+	"a block of an app":                          {who: adam, do: block("appID: com.example.shop, reason: Broken")},
+	"a block of a digest":                        {who: adam, do: block("digest: " + digest + ", reason: Broken")},
+	"a block of both":                            {who: adam, do: block("appID: com.example.shop, digest: " + digest + ", reason: Broken"), want: []string{"spec.blocks[0]: a block needs exactly one of appID and digest"}},
+	"a host app with web pages":                  {who: adam, do: host(`origins: ["https://wallet.example.com", "https://wallet.example.com:8443"]`)},
+	"a host app with a page":                     {who: adam, do: host(`origins: ["https://wallet.example.com/index.html"]`), want: []string{`spec.origins[0]: Invalid value: "https://wallet.example.com/index.html": spec.origins[0] in body should match '^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$'`}},
+	"a host app with any origin":                 {who: adam, do: host(`origins: ["https://*.example.com"]`), want: []string{`spec.origins[0]: Invalid value: "https://*.example.com": spec.origins[0] in body should match '^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$'`}},
+	"a host app for all":                         {who: adam, do: host("access: {type: Public}")},
+	"a host app with tokens":                     {who: adam, do: host("access: {type: Token, secretRef: {name: wallet-tokens}}")},
+	"a host app with tokens from nowhere":        {who: adam, do: host("access: {type: Token}"), want: []string{"spec.access: spec.access needs secretRef with type Token, and has none with type Public"}},
+	"a host app for all, with tokens":            {who: adam, do: host("access: {type: Public, secretRef: {name: wallet-tokens}}"), want: []string{"spec.access: spec.access needs secretRef with type Token, and has none with type Public"}},
+	"a host app takes classified programs":       {who: adam, do: host("miniProgramSelector: {matchLabels: {policy.miniprogram.dev/tier: gold}, matchExpressions: [{key: policy.miniprogram.dev/region, operator: Exists}]}")},
+	"a host app takes programs by another label": {who: adam, do: host("miniProgramSelector: {matchLabels: {tier: gold}}"), want: []string{byOtherLabels}},
+	"a host app takes programs by its absence":   {who: adam, do: host("miniProgramSelector: {matchExpressions: [{key: tier, operator: DoesNotExist}]}"), want: []string{byOtherLabels}},
+
+	"a block of nothing": {who: adam, do: block("reason: Broken"), want: []string{"spec.blocks[0]: a block needs exactly one of appID and digest"}},
 }
 
 var (

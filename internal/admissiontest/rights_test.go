@@ -52,6 +52,8 @@ func TestEachAccountHasItsRightsAndNoMore(t *testing.T) {
 		"the service sees no rollouts":              {right{who: serviceAccount, verb: "get", group: group, resource: "rollouts", namespace: team}, false},
 		"the manager reads its key":                 {right{who: managerAccount, verb: "get", resource: "secrets", namespace: system, name: "miniprogram-signing-key"}, true},
 		"the manager reads no other secret":         {right{who: managerAccount, verb: "get", resource: "secrets", namespace: system, name: "other"}, false},
+		"the manager lists no secrets":              {right{who: managerAccount, verb: "list", resource: "secrets", namespace: system}, false},
+		"the service reads no access tokens":        {right{who: serviceAccount, verb: "get", resource: "secrets", namespace: system, name: "wallet-tokens"}, false},
 		"the manager changes no key":                {right{who: managerAccount, verb: "update", resource: "secrets", namespace: system, name: "miniprogram-signing-key"}, false},
 		"the manager reads no group's secrets":      {right{who: managerAccount, verb: "get", resource: "secrets", namespace: team, name: "token"}, false},
 		"the manager reads no group's ConfigMaps":   {right{who: managerAccount, verb: "get", resource: "configmaps", namespace: team, name: "bundle"}, false},

@@ -1,15 +1,12 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -26,6 +23,9 @@ type HostAppReconciler struct{ Shared }
 
 type hostScope struct {
 	host *v1alpha1.HostApp
+	// tokens is how many access tokens are good; unreadable is why none could be read, or they are not new.
+	tokens     int
+	unreadable error
 }
 
 // Reconcile publishes one host app's configuration and reports on it.
@@ -43,40 +43,47 @@ func (r *HostAppReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		{Name: "publish configuration", Run: r.publish},
 		{Name: "count programs", Run: r.countPrograms},
 		{Name: "show keys", Run: r.showKeys},
+		{Name: "say what access lacks", Run: func(_ context.Context, s *hostScope) error { return s.unreadable }},
 	})
 	if overtaken(err) {
 		return tryAgain, nil
 	}
 	st := &s.host.Status
 	st.ObservedGeneration = s.host.Generation
-	st.Conditions = task.Conditions(st.Conditions, s.host.Generation, err, r.now(), "the manifest service answers this host app")
+	st.Conditions = task.Conditions(st.Conditions, s.host.Generation, err, r.now(), hostMessage(s))
 	if perr := r.updateStatus(ctx, before, s.host, before.Status, s.host.Status); perr != nil {
 		return unwritten(perr)
 	}
-	return task.Result(err)
+	result, err := task.Result(err)
+	if asksForTokens(s.host) && err == nil && (result.RequeueAfter == 0 || result.RequeueAfter > tokensRereadAfter) {
+		result.RequeueAfter = tokensRereadAfter
+	}
+	return result, err
 }
 
-func hostConfig(h *v1alpha1.HostApp) *delivery.HostAppConfig {
-	c := &delivery.HostAppConfig{
-		Name: h.Name, DisplayName: h.Spec.DisplayName, Availability: h.Spec.Availability,
-		Dialects: slices.Sorted(slices.Values(h.Spec.Dialects)),
-		Poll:     delivery.Poll{IntervalSeconds: 1800, MinSeconds: 300},
+// hostMessage says what the manifest service does for the host app.
+func hostMessage(s *hostScope) string {
+	h := s.host
+	if h.Spec.Availability == v1alpha1.HostAppDisabled {
+		return "the host app is disabled: the manifest service hands it nothing, and nothing changes on its devices"
 	}
-	if len(c.Dialects) == 0 {
-		c.Dialects = []string{v1alpha1.DialectSigned}
+	message := "the manifest service answers this host app"
+	if s.tokens > 0 {
+		message += fmt.Sprintf(", with one of %d access tokens", s.tokens)
 	}
-	if p := h.Spec.Poll; p != nil {
-		c.Poll.IntervalSeconds = cmp.Or(p.IntervalSeconds, c.Poll.IntervalSeconds)
-		c.Poll.MinSeconds = cmp.Or(p.MinSeconds, c.Poll.MinSeconds)
+	message += fmt.Sprintf("; mini programs that it may be sent: %d", h.Status.MiniPrograms)
+	if n := len(h.Spec.Blocks); n > 0 {
+		message += fmt.Sprintf("; blocks: %d", n)
 	}
-	for _, b := range h.Spec.Blocks {
-		c.Blocks = append(c.Blocks, delivery.Block{AppID: b.AppID, Digest: b.Digest, Reason: b.Reason})
-	}
-	return c
+	return message
 }
 
 func (r *HostAppReconciler) publish(ctx context.Context, s *hostScope) error {
-	data, err := delivery.MarshalHostApp(hostConfig(s.host))
+	config := delivery.HostAppConfigOf(s.host)
+	if asksForTokens(s.host) {
+		config.TokenHashes = r.tokenHashes(ctx, s)
+	}
+	data, err := delivery.MarshalHostApp(config)
 	if err != nil {
 		return err
 	}
@@ -98,8 +105,8 @@ func (r *HostAppReconciler) withdraw(ctx context.Context, name string) error {
 }
 
 func (r *HostAppReconciler) countPrograms(ctx context.Context, s *hostScope) error {
-	if _, err := metav1.LabelSelectorAsSelector(s.host.Spec.NamespaceSelector); err != nil {
-		return selectorInvalid(s.host, err) // also while no program names it
+	if err := checkSelectors(s.host); err != nil {
+		return err // also while no program names it
 	}
 	var programs v1alpha1.MiniProgramList
 	// Read only, and for every change of a program: not worth a copy of all.
@@ -112,37 +119,20 @@ func (r *HostAppReconciler) countPrograms(ctx context.Context, s *hostScope) err
 		if !slices.Contains(p.Spec.HostApps, s.host.Name) {
 			continue
 		}
-		takes, err := r.hostTakes(ctx, s.host, p.Namespace)
+		why, err := r.notTaken(ctx, s.host, p)
 		if err != nil {
 			return err
 		}
-		if takes {
+		if why == "" {
 			n++
 		}
 	}
 	s.host.Status.MiniPrograms = n
-	s.host.Status.URL = clip(strings.TrimSuffix(r.ManifestURL, "/")+"/v1/hosts/"+s.host.Name, maxURL)
+	s.host.Status.URL = ""
+	if r.ManifestURL != "" {
+		s.host.Status.URL = clip(delivery.HostURL(r.ManifestURL, s.host.Name), maxURL)
+	}
 	return nil
-}
-
-// hostTakes tells whether the host app takes programs of the namespace.
-func (s *Shared) hostTakes(ctx context.Context, h *v1alpha1.HostApp, namespace string) (bool, error) {
-	if h.Spec.NamespaceSelector == nil {
-		return true, nil
-	}
-	selector, err := metav1.LabelSelectorAsSelector(h.Spec.NamespaceSelector)
-	if err != nil {
-		return false, selectorInvalid(h, err)
-	}
-	var ns corev1.Namespace
-	if err := s.Client.Get(ctx, client.ObjectKey{Name: namespace}, &ns); err != nil {
-		return false, fmt.Errorf("reading namespace %s: %w", namespace, err)
-	}
-	return selector.Matches(labels.Set(ns.Labels)), nil
-}
-
-func selectorInvalid(h *v1alpha1.HostApp, err error) error {
-	return task.Stall("SelectorInvalid", fmt.Errorf("HostApp %s: spec.namespaceSelector cannot be read: %w: ask the platform's administrators to correct it", h.Name, err))
 }
 
 func (r *HostAppReconciler) showKeys(ctx context.Context, s *hostScope) error {
@@ -161,7 +151,7 @@ func (r *HostAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("hostapp").
 		For(&v1alpha1.HostApp{}).
-		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(hostsOfProgram), specChanged).
+		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(hostsOfProgram), coveredAnew).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.choosers), labelsChanged).
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.hostOfConfigMap)).
 		Complete(r)

@@ -65,9 +65,12 @@ func (s *rolloutScope) hold(err error) {
 	if a := s.seen.Action; a != nil && goesOn(a.Value) {
 		s.seen.Action = nil // answered when it can be judged
 	}
-	s.seen.HostApps = nil
+	s.seen.HostApps, s.seen.NotTaken, s.seen.Remarks = nil, nil, nil
 	if d := s.before.Status.Document; d != nil {
 		s.seen.HostApps, s.seen.PollRest, s.seen.PollBusy = d.HostApps, d.PollSeconds, d.PollSeconds
+		if d.Availability == delivery.NotTaken {
+			s.seen.HostApps, s.seen.NotTaken = nil, d.HostApps
+		}
 	}
 }
 
@@ -157,12 +160,20 @@ func (r *RolloutReconciler) gatherHostApp(ctx context.Context, s *rolloutScope, 
 	if err != nil {
 		return err
 	}
-	takes, err := r.hostTakes(ctx, &host, s.before.Namespace)
-	if err != nil || !takes || host.Spec.Availability == v1alpha1.HostAppDisabled {
+	why, err := r.notTaken(ctx, &host, s.program)
+	if err != nil {
 		return err
 	}
+	if why != "" {
+		s.seen.NotTaken, s.seen.Remarks = append(s.seen.NotTaken, name), append(s.seen.Remarks, why)
+		return nil
+	}
+	if host.Spec.Availability == v1alpha1.HostAppDisabled {
+		return nil
+	}
 	s.seen.HostApps = append(s.seen.HostApps, name)
-	poll := hostConfig(&host).Poll
+	gatherBlocks(s, &host)
+	poll := delivery.HostAppConfigOf(&host).Poll
 	if s.seen.PollRest == 0 || poll.IntervalSeconds < s.seen.PollRest {
 		s.seen.PollRest = poll.IntervalSeconds
 	}
@@ -170,6 +181,24 @@ func (r *RolloutReconciler) gatherHostApp(ctx context.Context, s *rolloutScope, 
 		s.seen.PollBusy = poll.MinSeconds
 	}
 	return nil
+}
+
+// gatherBlocks notes what the host app blocks of the program. The manifest service
+// hands out no document with that in it, whatever is decided here.
+func gatherBlocks(s *rolloutScope, h *v1alpha1.HostApp) {
+	st := &s.before.Status
+	for _, b := range h.Spec.Blocks {
+		switch {
+		case b.AppID != "" && b.AppID == s.program.Spec.AppID:
+			s.seen.Remarks = append(s.seen.Remarks, fmt.Sprintf("host app %s blocks app ID %s and is handed nothing (%s)", h.Name, b.AppID, b.Reason))
+		case b.Digest != "":
+			s.seen.Blocked[b.Digest] = rollout.Hold{Reason: "Blocked", Message: fmt.Sprintf(
+				"host app %s blocks %s (%s): name another version, or ask the platform's administrators to lift it (HostApp spec.blocks)", h.Name, b.Digest, b.Reason)}
+			if st.Stable != nil && st.Stable.Digest == b.Digest {
+				s.seen.Remarks = append(s.seen.Remarks, fmt.Sprintf("host app %s blocks stable %s and is handed nothing until another version is stable (%s)", h.Name, st.Stable.Version, b.Reason))
+			}
+		}
+	}
 }
 
 // namedByOthers maps host apps to the other Rollout that serves them: one that

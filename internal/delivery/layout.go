@@ -3,8 +3,6 @@ package delivery
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"strings"
 )
 
@@ -71,48 +69,4 @@ func bounded(name, suffix string) string {
 	begin := name[:maxConfigMapName-len(end)]
 	kept := strings.TrimRight(begin, ".-") // which may not stand before a dot
 	return kept + strings.Repeat("x", len(begin)-len(kept)) + end
-}
-
-// HostAppConfig is what the manifest service knows of a host app.
-type HostAppConfig struct {
-	Name         string   `json:"name"`
-	DisplayName  string   `json:"displayName,omitempty"`
-	Availability string   `json:"availability"` // Active or Disabled
-	Dialects     []string `json:"dialects"`     // Signed, Resolve, Dimina
-	Poll         Poll     `json:"poll"`
-	Blocks       []Block  `json:"blocks,omitempty"`
-}
-
-// Poll is how often a host app should ask, in seconds.
-type Poll struct {
-	IntervalSeconds int32 `json:"intervalSeconds"`
-	MinSeconds      int32 `json:"minSeconds"`
-}
-
-// Block is an app ID or a digest that is not served to the host app.
-type Block struct {
-	AppID  string `json:"appID,omitempty"`
-	Digest string `json:"digest,omitempty"`
-	Reason string `json:"reason"`
-}
-
-// ParseHostApp reads what MarshalHostApp wrote.
-func ParseHostApp(data string) (*HostAppConfig, error) {
-	var c HostAppConfig
-	if err := json.Unmarshal([]byte(data), &c); err != nil {
-		return nil, fmt.Errorf("reading the host app's configuration: %w", err)
-	}
-	if c.Name == "" {
-		return nil, fmt.Errorf("reading the host app's configuration: name is missing")
-	}
-	return &c, nil
-}
-
-// MarshalHostApp gives the same bytes for the same configuration.
-func MarshalHostApp(c *HostAppConfig) (string, error) {
-	b, err := json.Marshal(c)
-	if err != nil {
-		return "", fmt.Errorf("writing the host app's configuration: %w", err)
-	}
-	return string(b), nil
 }

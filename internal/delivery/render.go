@@ -22,9 +22,12 @@ const (
 
 // What DocumentFacts.Availability says of a Rollout that was deleted: Removed
 // takes the mini program from devices, Retained leaves stable to host apps.
+// NotTaken says that its host apps do not take the mini program: nothing is handed
+// out, and what is installed stays.
 const (
 	Removed  = "Removed"
 	Retained = "Retained"
+	NotTaken = "NotTaken"
 )
 
 // tombstoneValidity is that of a last document: nobody is left to sign it anew.
@@ -58,7 +61,11 @@ func Render(namespace, rollout, channel string, st *v1alpha1.RolloutStatus) (*do
 		Stable:         variant(st.Stable),
 		Decide:         document.DecideHost,
 	}
-	if facts.Availability == Removed || facts.Availability == Retained {
+	switch facts.Availability {
+	case NotTaken:
+		notTaken(doc, facts)
+		return doc, nil
+	case Removed, Retained:
 		bury(doc, facts)
 		if doc.Stable != nil {
 			doc.Recalls = recalls(st) // who had the target gets stable, as after an abort
@@ -95,6 +102,15 @@ func bury(doc *document.Release, facts *v1alpha1.DocumentFacts) {
 		doc.Stable = nil
 		doc.Tombstone.Installed = document.Remove
 	}
+}
+
+// notTaken makes a document one that hands out nothing and takes nothing from
+// devices. It holds for long, for a copy of it does no harm, and it may be the last.
+func notTaken(doc *document.Release, facts *v1alpha1.DocumentFacts) {
+	doc.Availability = document.Removed
+	doc.ExpiresAt = document.At(facts.IssuedAt.Add(tombstoneValidity))
+	doc.Stable = nil
+	doc.Tombstone = &document.Tombstone{Reason: "HostAppDoesNotTakeIt", Installed: document.Retain}
 }
 
 // alsoServed lists what the service must still hand out by digest although no

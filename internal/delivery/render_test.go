@@ -81,6 +81,7 @@ func TestRenderedDocuments(t *testing.T) {
 		},
 		"retained": func(st *v1alpha1.RolloutStatus) { withoutTarget(st); st.Document.Availability = Retained },
 		"removed":  func(st *v1alpha1.RolloutStatus) { withoutTarget(st); st.Document.Availability = Removed },
+		"nottaken": func(st *v1alpha1.RolloutStatus) { st.Document.Availability = NotTaken },
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := recorded()

@@ -51,9 +51,21 @@ func (st *store) finish(c *change) {
 			next.hosts[name] = h
 		}
 	}
+	if next.origins = c.before.origins; len(c.reconfigured) > 0 {
+		next.origins = originsOf(next.hosts)
+	}
 	st.current.Store(next)
 	st.metrics.swaps.Inc()
 	st.metrics.changed.Set(float64(st.now().UnixMilli()) / 1000)
+}
+
+func originsOf(hosts map[string]*host) []string {
+	var all []string
+	for _, h := range hosts {
+		all = append(all, h.config.Origins...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // decide chooses the document of one slot anew, and keeps count of where each is

@@ -65,7 +65,7 @@ func (s *Service) getDimina(w http.ResponseWriter, r *http.Request, h *host) *Pr
 	if query.Has("user") {
 		cache = cachePrivate
 	}
-	return serveJSON(w, r, manifest, cache)
+	return serveJSON(w, r, manifest, h.cache(cache))
 }
 
 func diminaOf(doc *document.Release, decision *decide.Decision, base string) (*diminaManifest, *Problem) {

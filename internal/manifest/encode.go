@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -98,7 +99,11 @@ func (e *encoded) serve(w http.ResponseWriter, r *http.Request, cacheControl []s
 	h := w.Header()
 	h["Cache-Control"] = cacheControl
 	h["Etag"] = b.etag
-	h["Vary"] = varyEncoding
+	if others := h["Vary"]; others == nil {
+		h["Vary"] = varyEncoding
+	} else {
+		h["Vary"] = slices.Concat(others, varyEncoding)
+	}
 	if matchesAny(r.Header["If-None-Match"], b.etag[0]) {
 		w.WriteHeader(http.StatusNotModified)
 		return

@@ -5,57 +5,13 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
 )
 
-// hostConfig is the file that a host app is configured with when it is built.
-// In addresses, {appID}, {channel}, {hex} and {user} stand for what is asked for.
-type hostConfig struct {
-	Host        string        `json:"host"`
-	DisplayName string        `json:"displayName,omitempty"`
-	URLs        hostURLs      `json:"urls"`
-	Dialects    []string      `json:"dialects"`
-	Keys        []publicKey   `json:"keys"`
-	Poll        delivery.Poll `json:"poll"`
-}
-
-type hostURLs struct {
-	Programs string `json:"programs"`
-	Program  string `json:"program"`
-	Blob     string `json:"blob"`
-	Keys     string `json:"keys"`
-	// Resolve and Dimina are there when the host app opted into the dialects.
-	Resolve string `json:"resolve,omitempty"`
-	Dimina  string `json:"dimina,omitempty"`
-}
-
-// getConfig answers with the host app's file.
+// getConfig answers with the file that the host app is configured with when it is built.
 func (s *Service) getConfig(w http.ResponseWriter, r *http.Request, h *host) *Problem {
-	base := s.base(r)
-	here := base + "/v1/hosts/" + h.config.Name
-	config := hostConfig{
-		Host: h.config.Name, DisplayName: h.config.DisplayName,
-		URLs: hostURLs{
-			Programs: here + "/programs",
-			Program:  here + "/programs/{appID}?channel={channel}",
-			Blob:     base + "/v1/blobs/sha256/{hex}",
-			Keys:     base + "/v1/keys",
-		},
-		// Every host app may check and decide by itself.
-		Dialects: []string{v1alpha1.DialectSigned},
-		Keys:     s.store.keys.Load().public,
-		Poll:     h.config.Poll,
-	}
-	if h.speaks(v1alpha1.DialectResolve) {
-		config.Dialects = append(config.Dialects, v1alpha1.DialectResolve)
-		config.URLs.Resolve = here + "/resolve"
-	}
-	if h.speaks(v1alpha1.DialectDimina) {
-		config.Dialects = append(config.Dialects, v1alpha1.DialectDimina)
-		config.URLs.Dimina = base + "/dimina/v1/hosts/" + h.config.Name + "/{appID}.json?user={user}&channel={channel}"
-	}
-	return serveJSON(w, r, config, cacheMinutes)
+	file := delivery.HostFileOf(h.config, s.base(r), s.store.keys.Load().public)
+	return serveJSON(w, r, file, h.cache(cacheMinutes))
 }
 
 // getKeys answers with the keys whose signatures count.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/dsse"
 )
 
@@ -20,17 +21,10 @@ const keyAlgorithm = "ECDSA-P256-SHA256"
 // maxKeyBytes bounds a file of keys.
 const maxKeyBytes = 64 << 10
 
-// publicKey is a trusted key as host apps pin it.
-type publicKey struct {
-	KeyID     string `json:"keyID"`
-	Algorithm string `json:"algorithm"`
-	PublicKey string `json:"publicKey"`
-}
-
 // keySet is the keys whose signatures count. It is immutable.
 type keySet struct {
 	keys   []dsse.Key
-	public []publicKey
+	public []delivery.PublicKey
 	body   *encoded
 }
 
@@ -92,7 +86,7 @@ func readBounded(path string) ([]byte, error) {
 }
 
 func parseKeys(text []byte) (*keySet, error) {
-	set := &keySet{public: []publicKey{}}
+	set := &keySet{public: []delivery.PublicKey{}}
 	for {
 		var block *pem.Block
 		if block, text = pem.Decode(text); block == nil {
@@ -119,7 +113,7 @@ func parseKeys(text []byte) (*keySet, error) {
 		if err != nil {
 			return nil, err
 		}
-		set.public = append(set.public, publicKey{KeyID: key.ID, Algorithm: keyAlgorithm, PublicKey: string(public)})
+		set.public = append(set.public, delivery.PublicKey{KeyID: key.ID, Algorithm: keyAlgorithm, PublicKey: string(public)})
 	}
 	text, err := json.Marshal(map[string]any{"keys": set.public})
 	if err != nil {

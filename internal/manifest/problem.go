@@ -12,6 +12,8 @@ const (
 	CodeMethodNotAllowed    = "MethodNotAllowed"    // see the Allow header
 	CodeUnknownHost         = "UnknownHost"         // no host app of that name
 	CodeHostAppDisabled     = "HostAppDisabled"     // the host app gets nothing
+	CodeUnauthorized        = "Unauthorized"        // the host app asks for an access token
+	CodeOriginNotAllowed    = "OriginNotAllowed"    // the host app does not list the page's origin
 	CodeUnknownProgram      = "UnknownProgram"      // nothing published for this host app; change nothing on the device
 	CodeUnknownBlob         = "UnknownBlob"         // no document in service names the digest
 	CodeBlocked             = "Blocked"             // the host app blocks the program, or a digest in its document
@@ -38,6 +40,8 @@ var kinds = map[string]struct {
 	CodeMethodNotAllowed:    {http.StatusMethodNotAllowed, "The address does not know this method"},
 	CodeUnknownHost:         {http.StatusNotFound, "The host app is not known"},
 	CodeHostAppDisabled:     {http.StatusForbidden, "The host app is disabled"},
+	CodeUnauthorized:        {http.StatusUnauthorized, "An access token is needed"},
+	CodeOriginNotAllowed:    {http.StatusForbidden, "The page is not one of the host app's"},
 	CodeUnknownProgram:      {http.StatusNotFound, "The program is not published for this host app"},
 	CodeUnknownBlob:         {http.StatusNotFound, "The blob is not part of anything published"},
 	CodeBlocked:             {http.StatusForbidden, "The host app blocks the program"},
@@ -69,6 +73,8 @@ type Problem struct {
 	cause error
 	// allow are the methods that the address knows.
 	allow string
+	// challenge says how to authenticate.
+	challenge string
 }
 
 // problem makes a problem of a kind. The format must not be given keys of users.
@@ -99,6 +105,9 @@ func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	if p.allow != "" {
 		h.Set("Allow", p.allow)
+	}
+	if p.challenge != "" {
+		h.Set("WWW-Authenticate", p.challenge)
 	}
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {

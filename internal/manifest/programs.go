@@ -19,7 +19,7 @@ var (
 
 // getPrograms answers with the list of programs.
 func (s *Service) getPrograms(w http.ResponseWriter, r *http.Request, h *host) *Problem {
-	h.list().serve(w, r, cacheShortly)
+	h.list().serve(w, r, h.cache(cacheShortly))
 	return nil
 }
 
@@ -37,7 +37,7 @@ func (s *Service) getProgram(w http.ResponseWriter, r *http.Request, h *host) *P
 	if found.doc.Decide == document.DecideService {
 		return problem(CodeServiceDecides, "the document needs lists that only the service holds: ask /v1/hosts/%s/resolve", h.config.Name)
 	}
-	found.body.serve(w, r, cacheShortly)
+	found.body.serve(w, r, h.cache(cacheShortly))
 	return nil
 }
 

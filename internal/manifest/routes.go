@@ -23,8 +23,8 @@ func (s *Service) Handler() http.Handler {
 	get("/v1/hosts/{host}/programs", s.onHost(s.getPrograms))
 	get("/v1/hosts/{host}/programs/{appID}", s.onHost(s.getProgram))
 	get("/v1/hosts/{host}/config.json", s.onHost(s.getConfig))
-	get("/v1/blobs/sha256/{hex}", s.getBlob)
-	get("/v1/keys", s.getKeys)
+	get("/v1/blobs/sha256/{hex}", s.forAll(s.getBlob))
+	get("/v1/keys", s.forAll(s.getKeys))
 	get("/dimina/v1/hosts/{host}/{file}", s.onHost(s.getDimina))
 	const resolve = "/v1/hosts/{host}/resolve"
 	mux.Handle(resolve, s.route(resolve, s.onHost(s.postResolve), http.MethodPost))
@@ -52,7 +52,9 @@ func (s *Service) route(pattern string, h handler, methods ...string) http.Handl
 			measured.observe(w.code(), time.Since(began).Seconds())
 		}()
 		var p *Problem
-		if len(methods) > 0 && !slices.Contains(methods, r.Method) {
+		if len(methods) > 0 && isPreflight(r) {
+			p = s.preflight(w, r, allow)
+		} else if len(methods) > 0 && !slices.Contains(methods, r.Method) {
 			p = problem(CodeMethodNotAllowed, "the methods are %s", allow)
 			p.allow = allow
 		} else {
@@ -90,6 +92,10 @@ func (s *Service) onHost(next hostHandler) handler {
 		h := s.store.current.Load().hosts[r.PathValue("host")]
 		if h == nil {
 			return problem(CodeUnknownHost, "no host app has this name")
+		}
+		h.greet(w, r)
+		if p := h.admit(r); p != nil {
+			return p
 		}
 		if h.config.Availability == hostAppDisabled {
 			return problem(CodeHostAppDisabled, "host app %s is disabled: nothing is served to it, and nothing changes on its devices", h.config.Name)

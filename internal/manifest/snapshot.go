@@ -25,6 +25,8 @@ type snapshot struct {
 	// hosts by name; only those whose configuration is known.
 	hosts map[string]*host
 	blobs blobIndex
+	// origins of all host apps, sorted.
+	origins []string
 	// documents in service.
 	documents int
 }

@@ -43,7 +43,7 @@ func TestActions(t *testing.T) {
 		notBegun    = "the rollout has not begun yet, so there is nothing to "
 		noTarget    = "no target is under way: there is nothing to "
 		notApproved = "it waits for 1 approval of role quality"
-		noHostApp   = "no host app may be served: create the HostApps that spec.hostApps names, or let their namespaceSelector select this namespace"
+		noHostApp   = "no host app may be served: create the HostApps that spec.hostApps names, or let their selectors select this namespace and the mini program"
 		gitPaused   = "spec.state is Paused: set it to Running first"
 		isPaused    = "the rollout is paused: write resume@2 first"
 		privacyRole = " (role privacy, needs approve on miniprograms/review-privacy)"

@@ -32,12 +32,20 @@ type Seen struct {
 	Missing Hold
 	// Unservable maps digests that must not be served to the reason: withdrawn or rejected.
 	Unservable map[string]Hold
+	// Blocked maps digests that one of HostApps blocks to the reason. A target that is
+	// among them is taken back, and does not come again before the block is lifted. Stable
+	// stays, for the others: the manifest service keeps it from the host app.
+	Blocked map[string]Hold
 	// AppID of the program.
 	AppID string
 	// Program is nil when the MiniProgram is gone: then its facts stay as recorded.
 	Program *Program
 	// HostApps that the rollout may serve now.
 	HostApps []string
+	// NotTaken are the rollout's host apps that do not take the program (any longer).
+	NotTaken []string
+	// Remarks are what else people should know: which host apps get nothing, and why.
+	Remarks []string
 	// StableHostApps are those for which stable is approved.
 	StableHostApps []string
 	// Poll intervals of the host apps, in seconds: the least of each.
@@ -111,6 +119,7 @@ func Decide(p Plan, recorded v1alpha1.RolloutStatus, seen Seen, now time.Time) M
 	d.run()
 	d.refreshFacts()
 	d.number(&recorded)
+	d.remark()
 	d.move.Status = d.st
 	return d.move
 }
@@ -160,6 +169,8 @@ func (d *decider) lastAvailability() string {
 	case d.plan.DeletionPolicy == v1alpha1.DeletionRemove, was == delivery.Removed,
 		d.suspended(), d.seen.Program == nil && was == v1alpha1.AvailabilitySuspended, d.nothingLeft():
 		return delivery.Removed
+	case was == delivery.NotTaken:
+		return delivery.NotTaken
 	}
 	return delivery.Retained
 }
@@ -173,6 +184,8 @@ func (d *decider) nothingLeft() bool {
 func (d *decider) protect() {
 	if t := d.st.Target; t != nil {
 		if why, bad := d.seen.Unservable[t.Digest]; bad {
+			d.abort(why.Message)
+		} else if why, bad := d.seen.Blocked[t.Digest]; bad {
 			d.abort(why.Message)
 		} else if d.suspended() {
 			d.abort("the MiniProgram is suspended")
@@ -360,6 +373,16 @@ func (d *decider) say(v Verb, reason, message string) {
 		return
 	}
 	d.move.Verb, d.move.Reason, d.move.Message = v, reason, cut(message, 1000)
+}
+
+// remark appends to the message what is no reason of the move.
+func (d *decider) remark() {
+	for _, r := range d.seen.Remarks {
+		if d.move.Message != "" {
+			d.move.Message += "; "
+		}
+		d.move.Message = cut(d.move.Message+r, 1000)
+	}
 }
 
 func (d *decider) recheckAfter(after time.Duration) {

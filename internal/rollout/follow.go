@@ -242,6 +242,10 @@ func (d *decider) follow() {
 			d.takeBack(v1alpha1.OutcomeSuperseded, "spec.versionRef went back to the stable version")
 			d.say(TakeBack, "Superseded", "spec.versionRef went back to stable "+d.st.Stable.Version)
 		}
+		if d.takenNowhere() {
+			d.hold(Hold{"NotTaken", "nobody is handed " + d.st.Stable.Version + ", for none of spec.hostApps takes the mini program"})
+			return
+		}
 		d.say(Idle, "Complete", d.st.Stable.Version+" is stable for everybody")
 	case d.st.Refused != nil:
 		d.say(Wait, "Aborted", fmt.Sprintf(
@@ -268,10 +272,20 @@ func (d *decider) gate(c *Candidate) *Hold {
 		return &Hold{"Suspended", "the MiniProgram is suspended: end that first, by spec.availability Listed or Hidden, or where an action suspended it by miniprogram.dev/action=resume on the MiniProgram"}
 	case c.Problem != nil:
 		return c.Problem
+	case d.blocked(c) != nil:
+		return d.blocked(c)
 	case len(d.seen.HostApps) == 0:
-		return &Hold{"NoHostApp", "no host app may be served: create the HostApps that spec.hostApps names, or let their namespaceSelector select this namespace"}
+		return &Hold{"NoHostApp", "no host app may be served: create the HostApps that spec.hostApps names, or let their selectors select this namespace and the mini program"}
 	case !slices.ContainsFunc(d.seen.HostApps, func(h string) bool { return slices.Contains(c.HostApps, h) && d.takesStable(h) }):
 		return &Hold{"NotApproved", c.Variant.Version + " is not approved for any host app that may be served: ask for its reviews there"}
+	}
+	return nil
+}
+
+// blocked says which host app does not want the candidate.
+func (d *decider) blocked(c *Candidate) *Hold {
+	if why, is := d.seen.Blocked[c.Variant.Digest]; is {
+		return &why
 	}
 	return nil
 }

@@ -41,8 +41,9 @@ type world struct {
 	now   time.Time
 	plan  Plan
 	facts map[string]*facts
-	// hostApps that may be served now.
+	// hostApps of the rollout; notTaken is one that does not take the program.
 	hostApps []string
+	notTaken string
 	program  *Program
 	action   string
 	adopt    *v1alpha1.Variant
@@ -58,6 +59,7 @@ type world struct {
 // facts are those of one version.
 type facts struct {
 	gone, withdrawn, unapproved bool
+	blocked                     bool
 	hostApps                    []string
 }
 
@@ -122,6 +124,10 @@ var events = map[string]func(*world, *rapid.T){
 	"host apps": func(w *world, t *rapid.T) {
 		w.hostApps = rapid.SampledFrom([][]string{{"wallet"}, {"wallet"}, {"chat", "wallet"}, {"chat"}, nil}).Draw(t, "host apps")
 	},
+	"a host app takes the program or not": func(w *world, t *rapid.T) {
+		w.notTaken = rapid.SampledFrom([]string{"", "wallet", "chat"}).Draw(t, "not taken by")
+	},
+	"a block comes or goes": func(w *world, t *rapid.T) { w.draw(t).blocked = rapid.Bool().Draw(t, "blocked") },
 	"availability": func(w *world, t *rapid.T) {
 		w.program = &Program{DisplayName: "Shop", Availability: rapid.SampledFrom([]string{
 			v1alpha1.AvailabilityListed, v1alpha1.AvailabilityListed, v1alpha1.AvailabilityHidden, v1alpha1.AvailabilitySuspended,
@@ -183,11 +189,23 @@ func drawAction(w *world, t *rapid.T) {
 
 // seen gathers as the controller does.
 func (w *world) seen(st *v1alpha1.RolloutStatus) Seen {
-	s := Seen{AppID: appID, Program: w.program, HostApps: w.hostApps, Unservable: map[string]Hold{}, LastSequence: w.sequence, Answers: w.answers}
+	s := Seen{
+		AppID: appID, Program: w.program, Unservable: map[string]Hold{}, Blocked: map[string]Hold{}, LastSequence: w.sequence, Answers: w.answers,
+	}
+	for _, h := range w.hostApps {
+		if h == w.notTaken {
+			s.NotTaken, s.Remarks = append(s.NotTaken, h), append(s.Remarks, "host app "+h+" does not take it")
+			continue
+		}
+		s.HostApps = append(s.HostApps, h)
+	}
 	if w.action != "" {
 		s.Action = &Action{Value: w.action, User: "oscar"}
 	}
 	for version, f := range w.facts {
+		if f.blocked && len(s.HostApps) > 0 {
+			s.Blocked[variant(version).Digest] = Hold{"Blocked", "it is blocked: name another in spec.versionRef"}
+		}
 		if v := variant(version); f.withdrawn && !f.gone {
 			s.Unservable[v.Digest] = Hold{"Withdrawn", "version " + version + " was withdrawn"}
 		}
@@ -210,7 +228,7 @@ func (w *world) candidate(s *Seen) {
 	f := w.facts[version]
 	switch {
 	case w.program == nil:
-		s.HostApps = nil
+		s.HostApps, s.NotTaken, s.Remarks, s.Blocked = nil, nil, nil, nil
 		s.Missing = Hold{"MiniProgramMissing", "spec.miniProgramRef names nothing: create it"}
 	case f.gone:
 		s.Missing = Hold{"VersionMissing", "spec.versionRef names nothing: create it"}
@@ -226,7 +244,11 @@ func (w *world) candidate(s *Seen) {
 
 // open tells, without the code under test, whether the gate lets the candidate through.
 func open(s Seen) bool {
-	return s.Candidate != nil && s.Candidate.Problem == nil && s.Program.Availability != v1alpha1.AvailabilitySuspended &&
+	if s.Candidate == nil {
+		return false
+	}
+	_, blocked := s.Blocked[s.Candidate.Variant.Digest]
+	return s.Candidate.Problem == nil && !blocked && s.Program.Availability != v1alpha1.AvailabilitySuspended &&
 		slices.ContainsFunc(s.HostApps, func(h string) bool { return slices.Contains(s.Candidate.HostApps, h) })
 }
 
@@ -325,6 +347,9 @@ func checkGate(t *rapid.T, before, after *record, seen Seen) {
 		}
 		if _, bad := seen.Unservable[digest(v)]; bad {
 			t.Fatalf("%s %s must not be served", what, v.Version)
+		}
+		if _, bad := seen.Blocked[digest(v)]; bad && what == "target" {
+			t.Fatalf("target %s is blocked, and goes on", v.Version)
 		}
 	}
 	grows := a.Target != nil && (digest(b.Target) != a.Target.Digest || a.BasisPoints > b.BasisPoints)
@@ -454,6 +479,7 @@ func checkDocument(t *rapid.T, st v1alpha1.RolloutStatus, seen Seen) {
 	if err := json.Unmarshal(rendered(t, st), doc); err != nil {
 		t.Fatal(err)
 	}
+	checkTaken(t, doc, seen)
 	if doc.Availability == document.Removed {
 		return
 	}
@@ -467,6 +493,25 @@ func checkDocument(t *rapid.T, st v1alpha1.RolloutStatus, seen Seen) {
 		named := slices.ContainsFunc(doc.Recalls, func(r document.Recall) bool { return r.Digest == f.Digest })
 		if digest(st.Target) != f.Digest && !named && doc.Availability != document.Withdrawn && len(doc.Recalls) < 15 {
 			t.Fatalf("%s was withdrawn, nothing took its place, and it stays on devices", f.Version)
+		}
+	}
+}
+
+// checkTaken hands nothing to host apps that do not take the program, and takes
+// nothing from their devices for that.
+func checkTaken(t *rapid.T, doc *document.Release, seen Seen) {
+	left := slices.ContainsFunc(doc.HostApps, func(h string) bool { return !slices.Contains(seen.NotTaken, h) })
+	for _, h := range doc.HostApps {
+		if !slices.Contains(seen.NotTaken, h) {
+			continue
+		}
+		if left {
+			t.Fatalf("host app %s does not take the program and is one of %v", h, doc.HostApps)
+		}
+		// Of a deleted Rollout the last document stays as it was.
+		ended := doc.Tombstone != nil && doc.Tombstone.Reason == "RolloutDeleted"
+		if doc.Availability == document.Listed || doc.Availability == document.Hidden || doc.Tombstone != nil && doc.Stable != nil && !ended {
+			t.Fatalf("host app %s does not take the program and is handed %+v", h, doc.Stable)
 		}
 	}
 }

@@ -257,6 +257,9 @@ func (d *decider) refreshFacts() {
 		facts.Availability = v1alpha1.AvailabilityWithdrawn // what is installed must go
 	}
 	facts.HostApps = d.hostApps(facts.HostApps)
+	if d.takenBy(facts.HostApps) == nil && (facts.Availability == v1alpha1.AvailabilityListed || facts.Availability == v1alpha1.AvailabilityHidden) {
+		facts.Availability = delivery.NotTaken // what takes from devices goes further, and stays
+	}
 	if len(d.seen.HostApps) > 0 || facts.PollSeconds == 0 {
 		facts.PollSeconds = d.poll() // else nobody is known who could say: what was recorded stays
 	}
@@ -266,7 +269,8 @@ func (d *decider) refreshFacts() {
 }
 
 // hostApps are those in which every variant is approved. What is served
-// somewhere already needs no new approval there. A document is for at least one
+// somewhere already needs no new approval there. One that does not take the program
+// any longer goes, and what is installed in it stays. A document is for at least one
 // host app: the last stay until the Rollout is deleted.
 func (d *decider) hostApps(before []string) []string {
 	var now []string
@@ -277,12 +281,30 @@ func (d *decider) hostApps(before []string) []string {
 			now = append(now, h)
 		}
 	}
-	if len(now) == 0 {
-		return before
+	if len(now) > 0 {
+		slices.Sort(now)
+		return now
 	}
-	slices.Sort(now)
-	return now
+	if left := d.takenBy(before); len(left) > 0 {
+		return left
+	}
+	return before // which the document tells that it hands out nothing
 }
+
+// takenBy are those of the host apps of which it is not known that they do not
+// take the program; nil: none.
+func (d *decider) takenBy(hostApps []string) []string {
+	var left []string
+	for _, h := range hostApps {
+		if !slices.Contains(d.seen.NotTaken, h) {
+			left = append(left, h)
+		}
+	}
+	return left
+}
+
+// takenNowhere tells that no host app of the rollout takes the program.
+func (d *decider) takenNowhere() bool { return len(d.seen.HostApps) == 0 && len(d.seen.NotTaken) > 0 }
 
 // takesStable tells that the host app has stable, or may get it.
 func (d *decider) takesStable(hostApp string) bool {
