@@ -300,7 +300,11 @@ func TestEveryRuleHasAGolden(t *testing.T) {
 		if !is || !strings.HasPrefix(spec.Names[0].Name, "Rule") {
 			return true
 		}
-		rule, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		literal, is := spec.Values[0].(*ast.BasicLit)
+		if !is {
+			t.Fatalf("%s is no literal", spec.Names[0].Name)
+		}
+		rule, err := strconv.Unquote(literal.Value)
 		if err != nil {
 			t.Fatal(err)
 		}
