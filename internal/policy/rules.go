@@ -19,8 +19,10 @@ const (
 	// maxEstimate refuses what can never end in time: the estimate takes every list and text as long
 	// as it may be, which no real bundle comes near to.
 	maxEstimate = 100_000_000
-	// maxCost stops an evaluation, after some tenths of a second.
-	maxCost = 2_000_000
+	// maxCost stops an evaluation. Counting costs takes CEL time that grows with the square of what was
+	// evaluated, so ten times this limit may take some ten seconds and not some tenths. A condition on each of ten thousand
+	// files stays below it.
+	maxCost = 200_000
 )
 
 // compiled is an expression that is ready, or why it is not.
