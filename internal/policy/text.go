@@ -213,20 +213,28 @@ func (t text) compile() (*regexp.Regexp, error) {
 }
 
 func compileText(pattern string) (*regexp.Regexp, error) {
-	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
+	if err := boundedText(pattern); err != nil {
 		return nil, err
-	}
-	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return nil, err
-	}
-	if n := len(program.Inst); n > maxInstructions {
-		return nil, fmt.Errorf("the pattern compiles to %d instructions, allowed are %d: repeat less in it, or divide it", n, maxInstructions)
 	}
 	re, err := regexp.Compile(pattern)
 	if err == nil && re.MatchString("") {
 		return nil, errors.New("the pattern matches where there is nothing, and so in every file: let it ask for at least one character")
 	}
 	return re, err
+}
+
+// boundedText returns an error for what is no regular expression, or a very dear one.
+func boundedText(pattern string) error {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return err
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return err
+	}
+	if n := len(program.Inst); n > maxInstructions {
+		return fmt.Errorf("the pattern compiles to %d instructions, allowed are %d: repeat less in it, or divide it", n, maxInstructions)
+	}
+	return nil
 }
