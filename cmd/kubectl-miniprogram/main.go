@@ -88,6 +88,6 @@ func newRoot(streams genericiooptions.IOStreams) *cobra.Command {
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
-	root.AddCommand(newCheck(streams), newPush(streams), newFindings(streams), newPolicy(streams))
+	root.AddCommand(newCheck(streams), newPush(streams), newFindings(streams), newPolicy(streams), newConfig(streams))
 	return root
 }

@@ -52,12 +52,13 @@ func (s *Service) route(pattern string, h handler, methods ...string) http.Handl
 			measured.observe(w.code(), time.Since(began).Seconds())
 		}()
 		var p *Problem
-		if len(methods) > 0 && isPreflight(r) {
+		switch {
+		case len(methods) > 0 && isPreflight(r):
 			p = s.preflight(w, r, allow)
-		} else if len(methods) > 0 && !slices.Contains(methods, r.Method) {
+		case len(methods) > 0 && !slices.Contains(methods, r.Method):
 			p = problem(CodeMethodNotAllowed, "the methods are %s", allow)
 			p.allow = allow
-		} else {
+		default:
 			p = h(w, r)
 		}
 		if p == nil {

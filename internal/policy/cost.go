@@ -31,16 +31,17 @@ func (sizes) EstimateSize(node checker.AstNode) *checker.SizeEstimate {
 	if len(node.Path()) == 0 {
 		return nil
 	}
-	switch node.Type().Kind() {
-	case types.StringKind:
+	kind := node.Type().Kind()
+	if kind == types.StringKind {
 		return &checker.SizeEstimate{Max: maxText}
-	case types.ListKind, types.MapKind:
-		if n, known := listSizes[strings.Join(node.Path(), ".")]; known {
-			return &checker.SizeEstimate{Max: n}
-		}
-		return &checker.SizeEstimate{Max: maxList}
 	}
-	return nil
+	if kind != types.ListKind && kind != types.MapKind {
+		return nil
+	}
+	if n, known := listSizes[strings.Join(node.Path(), ".")]; known {
+		return &checker.SizeEstimate{Max: n}
+	}
+	return &checker.SizeEstimate{Max: maxList}
 }
 
 // EstimateCallCost leaves calls to CEL.

@@ -375,16 +375,6 @@ func (d *decider) say(v Verb, reason, message string) {
 	d.move.Verb, d.move.Reason, d.move.Message = v, reason, cut(message, 1000)
 }
 
-// remark appends to the message what is no reason of the move.
-func (d *decider) remark() {
-	for _, r := range d.seen.Remarks {
-		if d.move.Message != "" {
-			d.move.Message += "; "
-		}
-		d.move.Message = cut(d.move.Message+r, 1000)
-	}
-}
-
 func (d *decider) recheckAfter(after time.Duration) {
 	after = max(after, time.Second)
 	if d.move.Recheck == 0 || after < d.move.Recheck {

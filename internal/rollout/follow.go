@@ -302,3 +302,13 @@ func (d *decider) hold(h Hold) {
 	d.say(Wait, h.Reason, message)
 	d.move.Waits = true
 }
+
+// remark appends to the message what is no reason of the move.
+func (d *decider) remark() {
+	for _, r := range d.seen.Remarks {
+		if d.move.Message != "" {
+			d.move.Message += "; "
+		}
+		d.move.Message = cut(d.move.Message+r, 1000)
+	}
+}
