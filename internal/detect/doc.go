@@ -22,6 +22,9 @@
 // go through collections, promises, proxies and reflection, and what a module of
 // another file exports: each file is read by itself. A page that a framework
 // compiled calls its wrapper in another file, and no name of the platform is in it.
+// Nor are found: wx[k] where k cannot be read, which is no use at all here rather
+// than one without an API; names inside with (wx) {}; what wx.authorize asks for by
+// a scope; and what a page's template asks for, as a button with open-type does.
 //
 // Properties are told apart by their name and not by their object, and assignments
 // are not in order: what is called after a name was given another value, or on
