@@ -61,7 +61,7 @@ var fields = map[string]field{
 	"a program keeps a thousand versions":      {who: adam, do: patch("MiniProgram", "shop", "spec: {history: {versions: 1000}}")},
 	"a program keeps no version":               {who: adam, do: patch("MiniProgram", "shop", "spec: {history: {versions: 0}}"), want: []string{"spec.history.versions: Invalid value: 0: spec.history.versions in body should be greater than or equal to 1"}},
 	"a program keeps more than a thousand":     {who: adam, do: patch("MiniProgram", "shop", "spec: {history: {versions: 1001}}"), want: []string{"spec.history.versions: Invalid value: 1001: spec.history.versions in body should be less than or equal to 1000"}},
-	"a program's artifacts are deleted or not": {who: adam, do: patch("MiniProgram", "shop", "spec: {artifactDeletion: Sometimes}"), want: []string{`spec.artifactDeletion: Unsupported value: "Sometimes": supported values: "Retain", "Delete"`}},
+	"a program's artifacts are deleted or not": {who: adam, do: patch("MiniProgram", "shop", "spec: {artifactDeletion: Sometimes}"), want: []string{`spec.artifactDeletion: Unsupported value: "Sometimes": supported values: "Retain", "Delete"`, unchecked}},
 
 	"a program trusts a key":                   {who: adam, do: verification(`keys: [{name: release, publicKey: "-----BEGIN PUBLIC KEY-----\n"}]`)},
 	"a program trusts identities":              {who: adam, do: verification(`identities: [{issuer: "https://token.example.com", subject: dana@example.com}, {issuer: "https://token.example.com", subjectRegExp: ".*@example[.]com"}]`)},
