@@ -369,12 +369,12 @@ type JudgedBy struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=2147483647
 	// +optional
-	Errors int32 `json:"errors,omitempty"`
+	Errors int32 `json:"errors"`
 	// warnings is how many do not: all that it finds, where it only warns or audits.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=2147483647
 	// +optional
-	Warnings int32 `json:"warnings,omitempty"`
+	Warnings int32 `json:"warnings"`
 }
 
 // Author is who handed the version in.
