@@ -63,6 +63,12 @@ func TestWhatCannotBeReadOpensNoGate(t *testing.T) {
 			"ReviewPolicy base: reading spec.privacy.detect[0].patterns[1]: error parsing regexp: missing closing ): `(`"},
 		"a pattern of nothing": {qualityRules(v1alpha1.QualityRules{ForbiddenText: []v1alpha1.ForbiddenText{{Pattern: "x*"}}}),
 			"ReviewPolicy base: reading spec.quality.forbiddenText[0].pattern: the pattern matches where there is nothing, and so in every file: let it ask for at least one character"},
+		"a pattern that is too dear": {qualityRules(v1alpha1.QualityRules{ForbiddenText: []v1alpha1.ForbiddenText{{Pattern: "(a{100}){10}"}}}),
+			"ReviewPolicy base: reading spec.quality.forbiddenText[0].pattern: the pattern compiles to 1022 instructions, allowed are 1000: repeat less in it, or divide it"},
+		"no expression": {expression("program.name =="),
+			place + "line 1, column 16: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"},
+		"an expression that may cost too much": {expression("bundle.files.all(a, bundle.files.all(b, bundle.files.all(c, a.path == b.path && b.path == c.path)))"),
+			place + "line 1, column 17: the expression may cost 831000600060003, allowed are 100000000: look at fewer lists within lists, or at shorter texts"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
