@@ -114,6 +114,12 @@ func (r *MiniProgramVersionReconciler) deleteArtifact(ctx context.Context, s *ve
 	if left > 0 {
 		return task.Wait(reasonRetired, left, "the artifact is about to be deleted in the registry")
 	}
+	// Before anybody is asked: another object of the version could adopt the artifact after that.
+	done, err := r.claimTag(v)
+	if err != nil {
+		return err
+	}
+	defer done()
 	in, err := r.uses(ctx, v, nil)
 	switch {
 	case err != nil:
@@ -132,12 +138,7 @@ func (r *MiniProgramVersionReconciler) deleteArtifact(ctx context.Context, s *ve
 
 func (r *MiniProgramVersionReconciler) deleteNow(ctx context.Context, s *versionScope) error {
 	v, a := s.version, s.version.Status.Artifact
-	done, err := r.claimTag(v)
-	if err != nil {
-		return err
-	}
-	defer done()
-	err = r.Registry.Delete(ctx, repositoryOf(v), a.Digest)
+	err := r.Registry.Delete(ctx, repositoryOf(v), a.Digest)
 	known, ok := errors.AsType[*registry.Error](err)
 	if !ok {
 		if err == nil {
@@ -198,7 +199,7 @@ func (u uses) any() bool { return u.shared || u.left || len(u.rollouts) > 0 }
 // they are published by this process, which has read them there.
 func (r *MiniProgramVersionReconciler) uses(ctx context.Context, v *v1alpha1.MiniProgramVersion, dispensable []string) (uses, error) {
 	var u uses
-	program, names := v.Spec.MiniProgramRef.Name, []string{v.Name}
+	program, names, digest := v.Spec.MiniProgramRef.Name, []string{v.Name}, v.Status.Artifact.Digest
 	var versions v1alpha1.MiniProgramVersionList
 	if err := r.Client.List(ctx, &versions, append(beside(v, indexProgram, program), client.UnsafeDisableDeepCopy)...); err != nil {
 		return u, err
@@ -220,11 +221,11 @@ func (r *MiniProgramVersionReconciler) uses(ctx context.Context, v *v1alpha1.Min
 	for i := range rollouts.Items {
 		ro := &rollouts.Items[i]
 		there[ro.Name] = ro.DeletionTimestamp.IsZero()
-		if programOf(ro) == program && slices.ContainsFunc(servedBy(ro), func(name string) bool { return slices.Contains(names, name) }) {
+		if programOf(ro) == program && needs(ro, names, digest) {
 			u.rollouts = append(u.rollouts, ro.Name)
 		}
 	}
-	entries, err := r.Ledger.Keepers(ctx, v.Status.Bundle.AppID, v.Status.Artifact.Digest)
+	entries, err := r.Ledger.Keepers(ctx, v.Status.Bundle.AppID, digest)
 	if err != nil {
 		return u, err
 	}
@@ -238,6 +239,15 @@ func (r *MiniProgramVersionReconciler) uses(ctx context.Context, v *v1alpha1.Min
 	slices.Sort(u.rollouts)
 	u.rollouts = slices.Compact(u.rollouts)
 	return u, nil
+}
+
+// needs tells that a Rollout names one of the versions, or has the artifact from
+// an object of another name that is gone.
+func needs(ro *v1alpha1.Rollout, names []string, digest string) bool {
+	has := func(v *v1alpha1.Variant) bool { return v != nil && v.Digest == digest }
+	return slices.ContainsFunc(servedBy(ro), func(name string) bool { return slices.Contains(names, name) }) ||
+		has(ro.Status.Stable) || has(ro.Status.Target) ||
+		slices.ContainsFunc(ro.Status.Rollbacks, func(v v1alpha1.Variant) bool { return v.Digest == digest })
 }
 
 // claimTag keeps others in this process from the version's tag until done is

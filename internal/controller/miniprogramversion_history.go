@@ -30,6 +30,13 @@ func (r *MiniProgramVersionReconciler) retire(ctx context.Context, s *versionSco
 	if a == nil || a.DeletionTime != nil {
 		return nil
 	}
+	// Before anybody is asked: another object of the version could adopt the artifact after that.
+	done, err := r.claimTag(s.version)
+	if err != nil {
+		s.lookAgain(s.now.Add(codeRecheck))
+		return nil
+	}
+	defer done()
 	due, err := r.due(ctx, s)
 	if err != nil {
 		return err
@@ -81,13 +88,7 @@ func (r *MiniProgramVersionReconciler) deleteRetired(ctx context.Context, s *ver
 	if c := meta.FindStatusCondition(s.version.Status.Conditions, v1alpha1.ConditionArtifactDeleted); c != nil && c.Reason == registry.RegistryUnsupported {
 		return nil // it would answer the same again
 	}
-	done, err := r.claimTag(s.version)
-	if err != nil {
-		s.lookAgain(s.now.Add(codeRecheck))
-		return nil
-	}
-	defer done()
-	err = r.Registry.Delete(ctx, repositoryOf(s.version), a.Digest)
+	err := r.Registry.Delete(ctx, repositoryOf(s.version), a.Digest)
 	if known, ok := errors.AsType[*registry.Error](err); ok {
 		s.tellDeletion(r.now(), metav1.ConditionFalse, known.Reason, known.Message)
 		if _, keeps := errors.AsType[*registry.KeepsError](err); !keeps {

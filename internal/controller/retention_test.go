@@ -201,6 +201,24 @@ func TestAnArtifactIsDeletedWhenTheRolloutHasForgottenIt(t *testing.T) {
 	}
 }
 
+// A Rollout can go back to a version whose object is gone, and another object of the
+// version has its artifact.
+func TestAnArtifactIsKeptForARolloutThatKnowsItByAnotherName(t *testing.T) {
+	g := newGroup(t, "quality")
+	g.stableAt(t, "1.0.0")
+	g.release(t, "app", "1.1.0")
+	g.approve(t, "app-1.1.0")
+	g.target(t, "app", "app-1.1.0")
+	g.awaitRollout(t, "app", "1.1.0 is stable", func(ro *v1alpha1.Rollout) bool { return ro.Status.Stable.Version == "1.1.0" && isOut(ro) })
+	g.must(t, g.admin.Delete(ctx(t), &v1alpha1.MiniProgramVersion{ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: "app-1.0.0"}}))
+	g.awaitGone(t, "app-1.0.0", &v1alpha1.MiniProgramVersion{})
+	g.version(t, "app", "1.0.0", func(v *v1alpha1.MiniProgramVersion) { v.Name = "twin" })
+	g.awaitVersion(t, "twin", v1alpha1.ConditionReady, "True Succeeded: the artifact is published and checked")
+	g.deletes(t, 10)
+	g.remove(t, "twin")
+	g.awaitVersion(t, "twin", v1alpha1.ConditionArtifactDeleted, "False ArtifactInUse: "+inUse)
+}
+
 func TestTwoObjectsOfOneVersionShareAnArtifact(t *testing.T) {
 	g := newGroup(t, "quality")
 	g.program(t, "app")
