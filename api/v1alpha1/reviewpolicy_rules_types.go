@@ -225,10 +225,24 @@ type RolloutRules struct {
 	// +optional
 	MaxFirstPercent *intstr.IntOrString `json:"maxFirstPercent,omitempty"`
 	// minBakeSeconds is the least time, in seconds, that a plan must take from the
-	// first share of users to everybody: the sum of pause.seconds between them.
+	// first share of users to everybody: the sum of pause.seconds and analysis.seconds between them, and bakeSeconds.
 	// Pauses for a person count nothing, for they may be over at once. Unset: any.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=31536000
 	// +optional
 	MinBakeSeconds int64 `json:"minBakeSeconds,omitempty"`
+	// guardrails that watch every rollout, beside its own. Where one of its own has the same name,
+	// both are watched. Unset: none.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=10
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Guardrails []Guardrail `json:"guardrails,omitempty"`
+	// calendar that holds for every rollout, beside its own. Unset: none.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=20
+	// +listType=atomic
+	// +optional
+	Calendar []CalendarEntry `json:"calendar,omitempty"`
 }

@@ -89,7 +89,15 @@ type RolloutStatus struct {
 	// +listType=atomic
 	// +optional
 	Recalls []Recall `json:"recalls,omitempty"`
-	// pausedReason says why the share does not grow, such as User or Spec. Unset:
+	// guardrails as they were measured last, of the target that is under way. Unset: none
+	// is watched.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=50
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Guardrails []GuardrailStatus `json:"guardrails,omitempty"`
+	// pausedReason says why the share does not grow: User, Spec, or Guardrail. Unset:
 	// it is not paused.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
@@ -141,11 +149,11 @@ type RolloutStatus struct {
 type StepStatus struct {
 	// index of the step, from 0.
 	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=20
+	// +kubebuilder:validation:Maximum=300
 	// +required
 	Index int32 `json:"index"`
-	// kind of the step: SetPercent, Pause or Approval. Unset: it is after the
-	// last.
+	// kind of the step: SetPercent, Pause, Approval, Analysis or Bake. Unset: it is after
+	// the last.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +optional
@@ -153,6 +161,12 @@ type StepStatus struct {
 	// began is when the step did.
 	// +optional
 	Began *metav1.Time `json:"began,omitempty"`
+	// until is when what the step waits for is over by itself. Unset: that is not known.
+	// +optional
+	Until *metav1.Time `json:"until,omitempty"`
+	// heldSince is since when the target is held by what is not in its plan. Unset: it is not.
+	// +optional
+	HeldSince *metav1.Time `json:"heldSince,omitempty"`
 }
 
 // Recall is a cohort that had a target that was taken back.
@@ -204,7 +218,7 @@ type Refused struct {
 	Reason string `json:"reason,omitempty"`
 	// step at which it was, from 0, where a retry begins.
 	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=20
+	// +kubebuilder:validation:Maximum=300
 	// +optional
 	Step int32 `json:"step"`
 }

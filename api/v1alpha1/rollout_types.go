@@ -9,6 +9,7 @@ import (
 // deletionPolicy.
 const (
 	ChannelRelease = "release"
+	ChannelTrial   = "trial"
 
 	StateRunning = "Running"
 	StatePaused  = "Paused"
@@ -61,6 +62,8 @@ type Rollout struct {
 // +kubebuilder:validation:XValidation:rule="self.miniProgramRef == oldSelf.miniProgramRef",message="spec.miniProgramRef may not change; create another Rollout instead"
 // +kubebuilder:validation:XValidation:rule="has(self.channel) == has(oldSelf.channel) && (!has(self.channel) || self.channel == oldSelf.channel)",message="spec.channel may not change; create another Rollout instead"
 // +kubebuilder:validation:XValidation:rule="!has(self.steps) || size(self.steps) == 0 || has(self.steps[0].setPercent)",message="spec.steps: the first step must be a setPercent"
+// +kubebuilder:validation:XValidation:rule="!has(self.preset) || !has(self.steps) || size(self.steps) == 0",message="spec has steps or a preset, not both"
+// +kubebuilder:validation:XValidation:rule="!has(self.steps) || self.steps.all(s, !has(s.analysis) || s.analysis.guardrails.all(g, has(self.guardrails) && self.guardrails.exists(x, x.name == g)))",message="spec.steps: analysis.guardrails must be names of spec.guardrails"
 type RolloutSpec struct {
 	// miniProgramRef names the MiniProgram, in the same namespace. May not change.
 	// +required
@@ -98,10 +101,50 @@ type RolloutSpec struct {
 	// +listType=atomic
 	// +optional
 	Steps []RolloutStep `json:"steps,omitempty"`
+	// preset is a plan by a rule, instead of steps. Unset: steps are the plan.
+	// +optional
+	Preset *Preset `json:"preset,omitempty"`
+	// bakeSeconds is how long, in seconds, the target stays at the last share of the
+	// plan before it becomes stable for everybody; without a share in the plan, at
+	// 100 percent. Unset: no time.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=31536000
+	// +optional
+	BakeSeconds int64 `json:"bakeSeconds,omitempty"`
 	// bucketing says by which key users fall into the share. Unset: by user, drawn
 	// anew for each version. A change holds from the next target on.
 	// +optional
 	Bucketing *Bucketing `json:"bucketing,omitempty"`
+	// audience says who may get the target, and who gets it by name; percent is of
+	// those whom its rules admit. Unset: everybody.
+	// +optional
+	Audience *Audience `json:"audience,omitempty"`
+	// window is when, and for how many users, the target is handed out. Unset:
+	// always, for any number.
+	// +optional
+	Window *Window `json:"window,omitempty"`
+	// guardrails are watched from the first share on until the target is stable. One
+	// that fails stops the target. Unset: none.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=10
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Guardrails []Guardrail `json:"guardrails,omitempty"`
+	// progressDeadlineSeconds is how long, in seconds, a target may be held by what is not in its
+	// plan, such as a gate that is shut or a guardrail without data. Then condition Progressing is
+	// False, and it holds on. Time that is paused does not count. Unset: for ever.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=31536000
+	// +optional
+	ProgressDeadlineSeconds int64 `json:"progressDeadlineSeconds,omitempty"`
+	// calendar says when the share may grow. A Deny that is on wins; where there is an
+	// Allow, one of them must be on. It never holds an abort or a rollback. Unset: always.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=20
+	// +listType=atomic
+	// +optional
+	Calendar []CalendarEntry `json:"calendar,omitempty"`
 	// deletionPolicy says what host apps get after the Rollout is deleted: Retain
 	// keeps stable, Remove takes the mini program back. Unset: Retain.
 	// +kubebuilder:validation:Enum=Retain;Remove
@@ -124,7 +167,7 @@ type RolloutSpec struct {
 }
 
 // RolloutStep is exactly one thing to do.
-// +kubebuilder:validation:ExactlyOneOf=setPercent;pause;approval
+// +kubebuilder:validation:ExactlyOneOf=setPercent;pause;approval;analysis
 type RolloutStep struct {
 	// setPercent is the share of users that get the target: a whole number from 0
 	// to 100, or a string such as "0.25%" with at most two decimals. Unset in a
@@ -141,6 +184,27 @@ type RolloutStep struct {
 	// Unset in a step of another kind.
 	// +optional
 	Approval *ApprovalStep `json:"approval,omitempty"`
+	// analysis of guardrails before the next step. Unset in a step of another kind.
+	// +optional
+	Analysis *AnalysisStep `json:"analysis,omitempty"`
+}
+
+// AnalysisStep waits until guardrails have held for a while.
+type AnalysisStep struct {
+	// guardrails by their names in spec.guardrails.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +listType=set
+	// +required
+	Guardrails []string `json:"guardrails,omitempty"`
+	// seconds for which each of them must have passed without a break, counted from when the share is
+	// out.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=31536000
+	// +required
+	Seconds int64 `json:"seconds,omitempty"`
 }
 
 // ApprovalStep waits until somebody other than the version's author approves a
@@ -178,12 +242,67 @@ type PauseStep struct {
 	OnTimeout string `json:"onTimeout,omitempty"`
 }
 
+// Preset is a plan by a rule. Its shares are steps of the kind setPercent with a pause after each.
+// +kubebuilder:validation:XValidation:rule="has(self.linear) == (self.type == 'Linear')",message="preset.linear and type Linear go together"
+// +kubebuilder:validation:XValidation:rule="has(self.exponential) == (self.type == 'Exponential')",message="preset.exponential and type Exponential go together"
+type Preset struct {
+	// type is Immediate for everybody at once, Linear for shares that grow by the same each time, or
+	// Exponential for shares that grow by a factor.
+	// +kubebuilder:validation:Enum=Immediate;Linear;Exponential
+	// +required
+	Type string `json:"type,omitempty"`
+	// linear is set with type Linear alone.
+	// +optional
+	Linear *LinearPreset `json:"linear,omitempty"`
+	// exponential is set with type Exponential alone.
+	// +optional
+	Exponential *ExponentialPreset `json:"exponential,omitempty"`
+}
+
+// LinearPreset raises the share by the same each time, up to 100 percent.
+type LinearPreset struct {
+	// percent by which the share grows each time, from 1 to 100; also the first share.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	// +required
+	Percent int32 `json:"percent,omitempty"`
+	// everySeconds is the time between two shares, in seconds.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=31536000
+	// +required
+	EverySeconds int64 `json:"everySeconds,omitempty"`
+}
+
+// ExponentialPreset multiplies the share each time, up to 100 percent.
+type ExponentialPreset struct {
+	// startPercent is the first share: a whole number from 1 to 100, or a string such as "0.25%" with
+	// at most two decimals, which is not 0.
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=7
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? (self >= 1 && self <= 100) : (self.matches('^([0-9]{1,2}([.][0-9]{1,2})?|100([.]0{1,2})?)%$') && double(self.replace('%', '')) > 0.0)",message="startPercent must be a whole number from 1 to 100, or a string such as \"0.25%\" with at most two decimals that is not 0"
+	// +required
+	StartPercent *intstr.IntOrString `json:"startPercent,omitempty"`
+	// factor by which the share grows each time. Unset: 2.
+	// +kubebuilder:validation:Minimum=2
+	// +kubebuilder:validation:Maximum=100
+	// +optional
+	Factor int32 `json:"factor,omitempty"`
+	// everySeconds is the time between two shares, in seconds.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=31536000
+	// +required
+	EverySeconds int64 `json:"everySeconds,omitempty"`
+}
+
 // Bucketing says by which key users fall into the share. It is fixed while a
 // target is under way.
 // +kubebuilder:validation:MinProperties=0
 type Bucketing struct {
-	// by is the key: user or device. Unset means user.
-	// +kubebuilder:validation:Enum=user;device
+	// by is the key: user, device, or an attribute that host apps send, such as city. Unset means
+	// user.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[A-Za-z][A-Za-z0-9._-]*$`
 	// +optional
 	By string `json:"by,omitempty"`
 	// stickiness is Version when each version draws its own users, Program when
@@ -191,6 +310,13 @@ type Bucketing struct {
 	// +kubebuilder:validation:Enum=Version;Program
 	// +optional
 	Stickiness string `json:"stickiness,omitempty"`
+	// seed that is hashed with the key, so that other mini programs, or a back end, can draw the same
+	// users. Unset: as stickiness says.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9][A-Za-z0-9._@:/-]*$`
+	// +optional
+	Seed string `json:"seed,omitempty"`
 }
 
 // RolloutList is a list of Rollouts.
