@@ -180,7 +180,7 @@ func (p *platform) awaitCount(b *testing.B, what string, want int, have func() i
 		if time.Now().After(deadline) {
 			b.Fatalf("%d of %d %s; the manager's last words:\n%s", n, want, what, p.manager.LogTail(20))
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(5 * time.Second)
 	}
 }
 
@@ -196,7 +196,7 @@ func count[T any](list []T, is func(*T) bool) int {
 
 func (p *platform) act(b testing.TB, of client.ObjectKey, action string) {
 	b.Helper()
-	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q,%q:"kubernetes-admin"}}}`, v1alpha1.ActionAnnotation, action, v1alpha1.ActionByAnnotation)
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q,%q:"admin"}}}`, v1alpha1.ActionAnnotation, action, v1alpha1.ActionByAnnotation)
 	ro := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: of.Namespace, Name: of.Name}}
 	must(b, p.client.Patch(b.Context(), ro, client.RawPatch("application/merge-patch+json", []byte(patch))))
 }

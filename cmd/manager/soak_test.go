@@ -120,7 +120,7 @@ func (p *platform) live(ctx context.Context, worker, n int) error {
 	if err := p.reaches(ctx, ro, is("25%")); err != nil {
 		return err
 	}
-	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:"abort@%d",%q:"kubernetes-admin"}}}`, v1alpha1.ActionAnnotation, ro.Status.Attempt, v1alpha1.ActionByAnnotation)
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:"abort@%d",%q:"admin"}}}`, v1alpha1.ActionAnnotation, ro.Status.Attempt, v1alpha1.ActionByAnnotation)
 	if err := p.client.Patch(ctx, ro, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
 		return err
 	}
