@@ -54,6 +54,16 @@ test-interop: controlplane registries $(BIN)/cosign $(BIN)/crane ## Let skopeo, 
 bench: controlplane registries ## Run the benchmarks: a figure a line, and docs/bench/figures.json. BENCH=: only these, and no file.
 	@go run ./hack/bench $(if $(BENCH),-bench '$(BENCH)')
 
+.PHONY: bench-scale
+bench-scale: controlplane registries ## Measure one manager with 10,000 Rollouts, of which 500 step (12 minutes); writes docs/bench/scale.json.
+	@go run ./hack/bench -tags scale -bench '^BenchmarkRollout$$' -modules . -packages ./cmd/manager -o docs/bench/scale.json
+
+MINUTES ?= 1
+
+.PHONY: soak
+soak: controlplane registries ## Create, step, abort and delete for MINUTES; what the manager keeps must not grow. CSV=: file for the series.
+	go test -tags soak -count 1 -timeout 0 -run '^TestSoak$$' -v ./cmd/manager -soak $(MINUTES)m $(if $(CSV),-csv $(abspath $(CSV)))
+
 .PHONY: figures
 figures: ## Render the figures that were measured into README.md.
 	@go run ./hack/readme

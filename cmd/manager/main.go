@@ -113,6 +113,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 		Ledger:      &ledger.Ledger{Client: mgr.GetClient(), Namespace: o.publicationNamespace},
 		Keys:        &signing.Keys{Client: direct, Namespace: o.namespace, Name: o.signingSecret, TrustedName: o.trustedKeys},
 		Enforcement: controller.NewEnforcement(direct, mgr.GetCache(), o.namespace, o.publicationNamespace),
+		Pace:        controller.NewPace(o.writesPerSecond),
 		Now:         time.Now,
 	}
 	return controller.Setup(ctx, mgr, &controller.MiniProgramVersionReconciler{

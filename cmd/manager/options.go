@@ -28,6 +28,7 @@ type options struct {
 	requestsPerSecond                      int
 	tempDir                                string
 	concurrency                            int
+	writesPerSecond                        int
 	maxBundleBytes                         int64
 	metricsAddr, probeAddr                 string
 	leaderElect                            bool
@@ -52,6 +53,7 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.IntVar(&o.requestsPerSecond, "source-requests-per-second", source.DefaultRequestsPerSecond, "how many requests for bundles go to one host in a second")
 	fs.StringVar(&o.tempDir, "temp-dir", os.TempDir(), "directory for bundles while they are checked")
 	fs.IntVar(&o.concurrency, "concurrency", 4, "how many versions are packaged at a time")
+	fs.IntVar(&o.writesPerSecond, "step-writes-per-second", 20, "how many writes a second the steps of rollouts may cost the API server; aborts and what people do are not held back by it. 0: any number")
 	fs.Int64Var(&o.maxBundleBytes, "max-bundle-bytes", bundle.DefaultLimits().ArchiveBytes, "largest bundle, in bytes")
 	fs.StringVar(&o.metricsAddr, "metrics-bind-address", "127.0.0.1:8080", "address of the metrics; 0 turns them off")
 	fs.StringVar(&o.probeAddr, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 turns them off")
@@ -70,6 +72,9 @@ func (o *options) validate() error {
 	}
 	if o.concurrency < 1 || o.maxBundleBytes < 1 || o.requestsPerSecond < 1 {
 		return errors.New("--concurrency, --max-bundle-bytes and --source-requests-per-second must be at least 1")
+	}
+	if o.writesPerSecond < 0 {
+		return errors.New("--step-writes-per-second must be 0 or more")
 	}
 	return nil
 }

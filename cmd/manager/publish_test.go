@@ -66,14 +66,15 @@ type platform struct {
 	name    string // of its policy, and the label of its namespaces
 	client  client.WithWatch
 	manager *child.Process
-	sources string
+	// sources is the URL of bundles, dir has the manager's files, and registry is its host.
+	sources, dir, registry string
 	// writes are those of versions' after their creation.
 	writes atomic.Int64
 }
 
 // newPlatform is one whose policy asks for the approvals. The API server may hold
 // what another platform has left; neither policy covers what is of the other.
-func newPlatform(b *testing.B, name string, approvals ...v1alpha1.ApprovalRule) *platform {
+func newPlatform(b testing.TB, name string, approvals ...v1alpha1.ApprovalRule) *platform {
 	b.Helper()
 	plane := controlplane.ForTest(b)
 	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
@@ -91,7 +92,8 @@ func newPlatform(b *testing.B, name string, approvals ...v1alpha1.ApprovalRule) 
 	sources := httptest.NewServer(http.HandlerFunc(serveBundle))
 	b.Cleanup(sources.Close)
 	p.sources = sources.URL
-	p.startManager(b, plane)
+	p.build(b, plane)
+	p.startManager(b)
 	must(b, client.IgnoreAlreadyExists(p.client.Create(b.Context(), &v1alpha1.HostApp{
 		ObjectMeta: metav1.ObjectMeta{Name: "wallet"}, Spec: v1alpha1.HostAppSpec{DisplayName: "Wallet", Availability: v1alpha1.HostAppActive},
 	})))
@@ -105,33 +107,39 @@ func newPlatform(b *testing.B, name string, approvals ...v1alpha1.ApprovalRule) 
 	return p
 }
 
-func (p *platform) startManager(b *testing.B, plane *controlplane.ControlPlane) {
+// build makes what every process of the manager needs: its binary, a registry, an identity.
+func (p *platform) build(b testing.TB, plane *controlplane.ControlPlane) {
 	b.Helper()
-	dir := b.TempDir()
-	binary := filepath.Join(dir, "manager")
-	build := exec.CommandContext(b.Context(), "go", "build", "-o", binary, ".")
+	p.dir = b.TempDir()
+	build := exec.CommandContext(b.Context(), "go", "build", "-o", filepath.Join(p.dir, "manager"), ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("building the manager: %v\n%s", err, out)
 	}
-	registry := registrytest.Start(b, registrytest.Options{Dir: filepath.Join(dir, "registry")})
+	p.registry = registrytest.Start(b, registrytest.Options{Dir: filepath.Join(p.dir, "registry")}).Host()
 	identity, err := plane.ServiceAccount(b.Context(), "miniprogram-system", "miniprogram-manager")
 	must(b, err)
-	kubeconfig := filepath.Join(dir, "kubeconfig")
-	must(b, plane.WriteKubeconfig(kubeconfig, identity))
+	must(b, plane.WriteKubeconfig(filepath.Join(p.dir, "kubeconfig"), identity))
+}
+
+// startManager runs the manager with flags more than those that it needs here, until
+// it is stopped or the test ends.
+func (p *platform) startManager(b testing.TB, flags ...string) {
+	b.Helper()
 	probes, err := child.KeepPort(0)
 	must(b, err)
-	p.manager, err = child.Start(child.Command{
-		Path: binary, Log: filepath.Join(dir, "manager.log"),
-		Args: []string{
-			"--kubeconfig=" + kubeconfig, "--leader-elect=false", "--metrics-bind-address=0",
+	manager, err := child.Start(child.Command{
+		Path: filepath.Join(p.dir, "manager"), Log: filepath.Join(p.dir, "manager.log"),
+		Args: append([]string{
+			"--kubeconfig=" + filepath.Join(p.dir, "kubeconfig"), "--leader-elect=false", "--metrics-bind-address=0",
 			"--health-probe-bind-address=127.0.0.1:" + strconv.Itoa(probes),
-			"--registry=" + registry.Host(), "--registry-plain-http", "--temp-dir=" + dir,
+			"--registry=" + p.registry, "--registry-plain-http", "--temp-dir=" + p.dir,
 			"--allow-insecure-sources", "--allowed-source-networks=127.0.0.0/8", "--source-requests-per-second=1000",
-		},
+		}, flags...),
 	})
 	must(b, err)
-	b.Cleanup(func() { must(b, p.manager.Stop(10*time.Second)) })
+	p.manager = manager
+	b.Cleanup(func() { must(b, manager.Stop(10*time.Second)) })
 	p.await(b, "the manager is ready", func() string {
 		answer, err := http.Get("http://127.0.0.1:" + strconv.Itoa(probes) + "/readyz")
 		if err != nil {
@@ -179,7 +187,7 @@ func (p *platform) publish(b *testing.B, namespace string) time.Duration {
 }
 
 // prepare makes what is there before versions come.
-func (p *platform) prepare(ctx context.Context, b *testing.B, namespace string) {
+func (p *platform) prepare(ctx context.Context, b testing.TB, namespace string) {
 	b.Helper()
 	must(b, p.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: map[string]string{platformLabel: p.name}}}))
 	for n := range programsAtOnce {
@@ -241,7 +249,7 @@ func (p *platform) countLate(events watch.Interface) {
 }
 
 // peakMiB is the greatest resident memory of the manager's process so far.
-func (p *platform) peakMiB(b *testing.B) float64 {
+func (p *platform) peakMiB(b testing.TB) float64 {
 	b.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.manager.PID()))
 	must(b, err)
@@ -256,7 +264,7 @@ func (p *platform) peakMiB(b *testing.B) float64 {
 	return 0
 }
 
-func (p *platform) await(b *testing.B, what string, missing func() string) {
+func (p *platform) await(b testing.TB, what string, missing func() string) {
 	b.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for why := missing(); why != ""; why = missing() {

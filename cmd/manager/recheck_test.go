@@ -88,7 +88,7 @@ func (p *platform) bringUnderWay(b *testing.B) map[client.ObjectKey]bool {
 	return matter
 }
 
-func (p *platform) awaitCondition(b *testing.B, v *v1alpha1.MiniProgramVersion, condition string) {
+func (p *platform) awaitCondition(b testing.TB, v *v1alpha1.MiniProgramVersion, condition string) {
 	b.Helper()
 	p.await(b, v.Name+" is "+condition, func() string {
 		must(b, p.client.Get(b.Context(), client.ObjectKeyFromObject(v), v))

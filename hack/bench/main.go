@@ -4,6 +4,7 @@
 //
 //	go run ./hack/bench                    # all; writes docs/bench/figures.json
 //	go run ./hack/bench -bench Publish     # some; writes nothing
+//	go run ./hack/bench -tags scale -bench Rollouts -modules . -packages ./cmd/manager -o docs/bench/scale.json
 //
 // A figure is named after its benchmark and what that reported: "ratio_oras" of
 // BenchmarkPublish/push_1MiB is publish.push_1MiB.ratio_oras.
@@ -39,11 +40,18 @@ type results struct {
 
 func main() {
 	pattern := flag.String("bench", allBenchmarks, "benchmarks to run, as for go test -bench; the file is written only for all of them")
-	file := flag.String("o", "docs/bench/figures.json", "file that the figures are written to")
+	file := flag.String("o", "docs/bench/figures.json", "file that the figures are written to; given, also those of some")
+	packages := flag.String("packages", "./...", "packages of each module")
+	tags := flag.String("tags", "", "build tags of the benchmarks")
 	modules := flag.String("modules", ".,sdk/go", "folders of the modules, separated by commas")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, *pattern, *file, strings.Split(*modules, ","), os.Stdout)
+	asked := *pattern == allBenchmarks
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "o" })
+	if !asked {
+		*file = ""
+	}
+	err := run(ctx, benchmarksOf{*pattern, *packages, *tags}, *file, strings.Split(*modules, ","), os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -51,19 +59,24 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, pattern, file string, modules []string, out io.Writer) error {
+// benchmarksOf chooses some by their names, by packages, and those of files with
+// build tags.
+type benchmarksOf struct{ pattern, packages, tags string }
+
+// run measures, and writes the figures to the file, if there is one.
+func run(ctx context.Context, which benchmarksOf, file string, modules []string, out io.Writer) error {
 	r := results{Time: time.Now().UTC().Truncate(time.Second), CPUs: runtime.NumCPU(), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH}
 	for _, module := range modules {
-		got, err := measure(ctx, module, pattern, out)
+		got, err := measure(ctx, module, which, out)
 		if err != nil {
 			return err
 		}
 		r.Figures = append(r.Figures, got...)
 	}
 	if len(r.Figures) == 0 {
-		return fmt.Errorf("no benchmark matches %q", pattern)
+		return fmt.Errorf("no benchmark matches %q", which.pattern)
 	}
-	if pattern != allBenchmarks {
+	if file == "" {
 		return nil
 	}
 	data, err := json.MarshalIndent(r, "", "  ")
@@ -78,8 +91,8 @@ func run(ctx context.Context, pattern, file string, modules []string, out io.Wri
 
 // measure runs the benchmarks of one module, one package after the other, and
 // prints each figure when it is there.
-func measure(ctx context.Context, module, pattern string, out io.Writer) (figures []figure, err error) {
-	cmd := exec.CommandContext(ctx, "go", "test", "-p", "1", "-timeout", "30m", "-run", "^$", "-benchmem", "-bench", pattern, "./...")
+func measure(ctx context.Context, module string, which benchmarksOf, out io.Writer) (figures []figure, err error) {
+	cmd := exec.CommandContext(ctx, "go", "test", "-p", "1", "-timeout", "30m", "-run", "^$", "-benchmem", "-tags", which.tags, "-bench", which.pattern, which.packages)
 	cmd.Dir = module
 	cmd.Stderr = os.Stderr
 	output, err := cmd.StdoutPipe()

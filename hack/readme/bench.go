@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strings"
 )
 
-// benchmarks are what `make bench` measured.
+// benchmarks are what `make bench`, or a target like it, measured.
 type benchmarks struct {
+	file         string
 	Time, Go, OS string
 	CPUs         int
 	Figures      []benchmark
@@ -23,10 +25,14 @@ type benchmark struct {
 	Unit  string
 }
 
-func readBenchmarks(data []byte) (*benchmarks, error) {
-	var b benchmarks
+func readBenchmarks(file string) (*benchmarks, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	b := benchmarks{file: file}
 	if err := json.Unmarshal(data, &b); err != nil {
-		return nil, fmt.Errorf("%s: %w", benchFile, err)
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return &b, nil
 }
@@ -52,13 +58,13 @@ func (t *table) row(first string, names ...string) {
 	for _, name := range names {
 		i := slices.IndexFunc(t.of.Figures, func(f benchmark) bool { return f.Name == name })
 		if i < 0 {
-			t.err = fmt.Errorf("%s has no figure %s: run `make bench`", benchFile, name)
+			t.err = fmt.Errorf("%s has no figure %s: measure anew", t.of.file, name)
 			return
 		}
 		f := t.of.Figures[i]
 		format, ok := formats[f.Unit]
 		if !ok {
-			t.err = fmt.Errorf("%s: nobody knows how to show the unit %q of %s", benchFile, f.Unit, name)
+			t.err = fmt.Errorf("%s: nobody knows how to show the unit %q of %s", t.of.file, f.Unit, name)
 			return
 		}
 		if f.Unit == "1" && f.Value >= 10 && f.Value == math.Trunc(f.Value) {
@@ -89,7 +95,7 @@ func (b *benchmarks) under(prefix string) []string {
 func approvalsTable(b *benchmarks) (string, error) {
 	queues, writes := b.under("waiting.versions="), b.under("admission.")
 	if len(queues) == 0 || len(writes) == 0 {
-		return "", fmt.Errorf("%s has no measurement of approvals: run `make bench`", benchFile)
+		return "", fmt.Errorf("%s has no measurement of approvals: run `make bench`", b.file)
 	}
 	t := &table{of: b}
 	t.head("versions that wait", "a page of 10 of the queue", "all of it", "approve one", "until the version says so")
@@ -116,7 +122,7 @@ func detectTable(b *benchmarks) (string, error) {
 			return t.end()
 		}
 	}
-	return "", fmt.Errorf("%s has no measurement of detection: run `make bench`", benchFile)
+	return "", fmt.Errorf("%s has no measurement of detection: run `make bench`", b.file)
 }
 
 // publishTable shows what it takes to publish.
@@ -136,5 +142,24 @@ func publishTable(b *benchmarks) (string, error) {
 	t.head("a changed policy that covers 1,000 versions at rest, some that wait for an approval and some targets of Rollouts", "")
 	t.row("versions written to: what waits and the targets", "recheck.1000.rechecked")
 	t.row("until the last of them is judged by it", "recheck.1000.seconds")
+	return t.end()
+}
+
+// scaleTable shows what one manager bears.
+func scaleTable(b *benchmarks) (string, error) {
+	t := &table{of: b}
+	t.head("10,000 Rollouts, of which 500 go through shares with pauses of 100 seconds", "")
+	for _, row := range [][2]string{
+		{"from the start of the manager until it answers, all 9,500 others being there", "ready_seconds"},
+		{"processor while none of them steps, in percent of a core", "idle_cpu_percent"},
+		{"greatest memory of the manager", "rss_mib"},
+		{"writes to Rollouts and documents for each share", "writes_per_step"},
+		{"the same in a second, on the average", "writes_per_second"},
+		{"from the end of a pause until the next share is out, median", "late_p50_seconds"},
+		{"the same, 99 of 100", "late_p99_seconds"},
+		{"from the annotation of an abort until it is out, 99 of 100", "abort_p99_ms"},
+	} {
+		t.row(row[0], "rollout.10000."+row[1])
+	}
 	return t.end()
 }

@@ -22,6 +22,7 @@ const (
 	transcriptFile = "docs/demo/transcript.txt"
 	figuresFile    = "docs/demo/figures.json"
 	benchFile      = "docs/bench/figures.json"
+	scaleFile      = "docs/bench/scale.json"
 )
 
 func main() {
@@ -50,10 +51,11 @@ func run(check bool) error {
 	if err != nil {
 		return err
 	}
-	if data, err = os.ReadFile(benchFile); err != nil {
+	bench, err := readBenchmarks(benchFile)
+	if err != nil {
 		return err
 	}
-	bench, err := readBenchmarks(data)
+	scale, err := readBenchmarks(scaleFile)
 	if err != nil {
 		return err
 	}
@@ -69,6 +71,10 @@ func run(check bool) error {
 	if err != nil {
 		return err
 	}
+	rollouts, err := scaleTable(scale)
+	if err != nil {
+		return err
+	}
 	text := string(old)
 	for name, block := range map[string]string{
 		"transcript": "```console\n$ make demo CHECK=1\n" + excerpt(string(transcript)) + "\n```",
@@ -76,6 +82,7 @@ func run(check bool) error {
 		"approvals":  approvals,
 		"publish":    publish,
 		"detect":     detected,
+		"scale":      rollouts,
 	} {
 		if text, err = replace(text, name, block); err != nil {
 			return err

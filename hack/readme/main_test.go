@@ -62,7 +62,7 @@ func TestMeasurementsOfDetectionBecomeATable(t *testing.T) {
 
 func TestATableHasNoHoles(t *testing.T) {
 	some := &benchmarks{Figures: []benchmark{{"detect.snippets", 3, "1"}, {"waiting.versions=10.list.all_ms", 1, "ms"}, {"admission.x.cost_ms", 1, "ms"}}}
-	for name, render := range map[string]func(*benchmarks) (string, error){"approvals": approvalsTable, "publish": publishTable, "detect": detectTable} {
+	for name, render := range map[string]func(*benchmarks) (string, error){"approvals": approvalsTable, "publish": publishTable, "detect": detectTable, "scale": scaleTable} {
 		for what, b := range map[string]*benchmarks{"nothing": {}, "some": some} {
 			if got, err := render(b); err == nil {
 				t.Errorf("%s of %s: got %q and no error", name, what, got)

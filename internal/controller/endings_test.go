@@ -1,9 +1,12 @@
 package controller_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -63,6 +66,32 @@ func TestADeletedRolloutLeavesWhatWasStableAndItsSuccessorGoesOn(t *testing.T) {
 	})
 	if doc := g.published(t, "app"); doc.Stable.Version != "1.0.0" || doc.Tombstone != nil {
 		t.Fatalf("the successor published %s", show(doc))
+	}
+}
+
+// The last document of a Rollout goes when another of the program has published to
+// its host apps, or the publication namespace would fill with them.
+func TestTheLastDocumentGoesWhenANewerOneHasReplacedIt(t *testing.T) {
+	g := newGroup(t, "quality")
+	g.stableAt(t, "1.0.0")
+	g.deleteRollout(t)
+	last := g.published(t, "app")
+	g.must(t, g.olu.Create(ctx(t), &v1alpha1.Rollout{
+		ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: "successor"},
+		Spec: v1alpha1.RolloutSpec{
+			MiniProgramRef: v1alpha1.MiniProgramReference{Name: "app"}, VersionRef: v1alpha1.VersionReference{Name: "app-1.0.0"},
+		},
+	}))
+	g.awaitRollout(t, "successor", "it adopts what was stable", func(ro *v1alpha1.Rollout) bool { return ro.Status.Stable != nil && isOut(ro) })
+	eventually(t, "the last document is gone", func() string {
+		err := g.admin.Get(ctx(t), rolloutMap(g, "app"), &corev1.ConfigMap{})
+		if apierrors.IsNotFound(err) {
+			return ""
+		}
+		return fmt.Sprint("it is there: ", err)
+	})
+	if doc := g.published(t, "successor"); doc.Stable.Version != "1.0.0" || doc.Tombstone != nil || doc.Sequence <= last.Sequence {
+		t.Errorf("the successor published %s", show(doc))
 	}
 }
 

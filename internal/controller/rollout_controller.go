@@ -44,6 +44,8 @@ type rolloutScope struct {
 	claim error
 	// rivals are what others than the program's rollouts have published for the app ID.
 	rivals []rival
+	// graves are the last documents of the program's earlier Rollouts.
+	graves []rival
 	// held is what keeps the target where it is, told at the end of the pass.
 	held error
 	move rollout.Move
@@ -93,6 +95,7 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		{Name: "count from publication", Run: r.countFromPublication},
 		{Name: "remember in the ledger", Run: r.remember},
 		{Name: "retire what others published", Run: r.retireRivals},
+		{Name: "wait for its turn", Run: r.awaitTurn},
 		{Name: "record the decision", Run: r.recordDecision},
 		{Name: "ask for the step's approval", Run: r.askForApproval},
 		{Name: "let go", Run: r.letGo},
@@ -100,6 +103,9 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	})
 	if overtaken(err) {
 		return tryAgain, nil
+	}
+	if queued, ok := errors.AsType[*notYet](err); ok {
+		return ctrl.Result{RequeueAfter: queued.after}, nil
 	}
 	reportRollout(s, err, r.now())
 	if perr := r.writeStatus(ctx, s); perr != nil {

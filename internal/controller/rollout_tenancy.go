@@ -91,7 +91,10 @@ func (r *RolloutReconciler) gatherRivals(ctx context.Context, s *rolloutScope) e
 			continue
 		}
 		if owner == nil && doc.Tombstone != nil && doc.Rollout.Namespace == s.before.Namespace {
-			continue // of an earlier Rollout, which is not forgotten
+			// Of an earlier Rollout, which the ledger remembers.
+			s.graves = append(s.graves, rival{configMap: cm, document: doc})
+			s.seen.Floor = max(s.seen.Floor, doc.Sequence)
+			continue
 		}
 		s.rivals = append(s.rivals, rival{configMap: cm, document: doc})
 		s.meet(doc)
@@ -127,10 +130,11 @@ func programIs(a, b *v1alpha1.Rollout) bool {
 	return a.Namespace == b.Namespace && a.Spec.MiniProgramRef == b.Spec.MiniProgramRef
 }
 
-// retireRivals deletes the documents of others once newer ones of this program
-// are out for all of their host apps.
+// retireRivals deletes the documents of others, and those that Rollouts which are
+// gone have left, once newer ones of this program are out for all of their host apps.
 func (r *RolloutReconciler) retireRivals(ctx context.Context, s *rolloutScope) error {
-	if len(s.rivals) == 0 || s.published == nil || s.published.Sequence != s.before.Status.Sequence {
+	outworn := slices.Concat(s.rivals, s.graves)
+	if len(outworn) == 0 || s.published == nil || s.published.Sequence != s.before.Status.Sequence {
 		return nil
 	}
 	var mine v1alpha1.RolloutList
@@ -141,13 +145,13 @@ func (r *RolloutReconciler) retireRivals(ctx context.Context, s *rolloutScope) e
 	current := s.before.DeepCopy()
 	current.Status.Published = s.published
 	mine.Items = append(mine.Items, *current)
-	for _, old := range s.rivals {
+	for _, old := range outworn {
 		if !outdated(old.document, mine.Items) {
 			continue
 		}
 		gone := client.Preconditions{UID: &old.configMap.UID, ResourceVersion: &old.configMap.ResourceVersion}
 		if err := r.Client.Delete(ctx, &old.configMap, gone); err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("deleting ConfigMap %s, of a former holder of the app ID: %w", old.configMap.Name, err)
+			return fmt.Errorf("deleting ConfigMap %s, which newer documents have replaced: %w", old.configMap.Name, err)
 		}
 	}
 	return nil

@@ -39,6 +39,8 @@ type Shared struct {
 	Ledger      *ledger.Ledger
 	Keys        *signing.Keys
 	Enforcement *Enforcement
+	// Pace bounds the writes of what happens by the clock alone; nil: it does not.
+	Pace *Pace
 	// Now is the clock.
 	Now func() time.Time
 }

@@ -164,7 +164,8 @@ func (l *Ledger) Keepers(ctx context.Context, appID, digest string) ([]Entry, er
 // Record writes what a rollout of the holder has reached in the place of what it
 // wrote before, and fails with a *TakenError for every other.
 // It writes nothing when nothing but the sequence changed: numbers are also
-// derived from the time, so the ledger need not follow every step.
+// derived from the time, so the ledger need not follow every step. An entry that e
+// has outdated goes, or the page would grow with every Rollout that there ever was.
 func (l *Ledger) Record(ctx context.Context, appID string, holder Holder, e Entry) error {
 	p, cm, err := l.read(ctx, appID)
 	if err != nil {
@@ -181,7 +182,7 @@ func (l *Ledger) Record(ctx context.Context, appID string, holder Holder, e Entr
 		return o.Channel == e.Channel && o.Namespace == e.Namespace && o.Rollout == e.Rollout
 	})
 	if i < 0 {
-		p.Entries = append(p.Entries, e)
+		p.add(e)
 		return l.write(ctx, cm, p)
 	}
 	old := p.Entries[i]
@@ -191,8 +192,23 @@ func (l *Ledger) Record(ctx context.Context, appID string, holder Holder, e Entr
 		return nil
 	}
 	e.Sequence, e.Delivery = max(e.Sequence, old.Sequence), max(e.Delivery, old.Delivery)
-	p.Entries[i] = e
+	p.Entries = slices.Delete(p.Entries, i, i+1)
+	p.add(e)
 	return l.write(ctx, cm, p)
+}
+
+// add puts e into the place of those whose host apps have all got something newer
+// by it. What was stable there stays remembered while e has none.
+func (p *page) add(e Entry) {
+	p.Entries = slices.DeleteFunc(p.Entries, func(o Entry) bool {
+		outdated := o.Channel == e.Channel && o.Sequence < e.Sequence && (e.Stable != nil || o.Stable == nil) &&
+			!slices.ContainsFunc(o.HostApps, func(h string) bool { return !slices.Contains(e.HostApps, h) })
+		if outdated {
+			e.Delivery = max(e.Delivery, o.Delivery)
+		}
+		return outdated
+	})
+	p.Entries = append(p.Entries, e)
 }
 
 func (l *Ledger) read(ctx context.Context, appID string) (page, *corev1.ConfigMap, error) {

@@ -262,3 +262,57 @@ func TestADamagedLedgerIsNotOverwritten(t *testing.T) {
 		})
 	}
 }
+
+// A program whose Rollouts come and go under ever new names does not fill its page.
+func TestAnEntryGoesWhenAllItsHostAppsHaveSomethingNewer(t *testing.T) {
+	entry := func(rollout string, sequence, delivery int64, stable *v1alpha1.Variant, hostApps ...string) ledger.Entry {
+		return ledger.Entry{Channel: "release", HostApps: hostApps, Namespace: "shop-team", Rollout: rollout, Sequence: sequence, Delivery: delivery, Stable: stable}
+	}
+	old := entry("old", 5, 9, variant("1.0.0"), "chat", "wallet")
+	for name, tc := range map[string]struct{ next, want []ledger.Entry }{
+		"by one for both": {
+			next: []ledger.Entry{entry("new", 6, 2, variant("1.1.0"), "chat", "maps", "wallet")},
+			want: []ledger.Entry{entry("new", 6, 9, variant("1.1.0"), "chat", "maps", "wallet")}, // no number is given out twice
+		},
+		"not by one for one of them": {
+			next: []ledger.Entry{entry("new", 6, 2, variant("1.1.0"), "chat")},
+			want: []ledger.Entry{entry("new", 6, 2, variant("1.1.0"), "chat"), old},
+		},
+		"not by one that is older": {
+			next: []ledger.Entry{entry("new", 4, 2, variant("1.1.0"), "chat", "wallet")},
+			want: []ledger.Entry{old, entry("new", 4, 2, variant("1.1.0"), "chat", "wallet")},
+		},
+		"not while the newer has nothing stable": {
+			next: []ledger.Entry{entry("new", 6, 2, nil, "chat", "wallet")},
+			want: []ledger.Entry{entry("new", 6, 2, nil, "chat", "wallet"), old},
+		},
+		"when the newer has got something stable": {
+			next: []ledger.Entry{entry("new", 6, 2, nil, "chat", "wallet"), entry("new", 7, 10, variant("1.1.0"), "chat", "wallet")},
+			want: []ledger.Entry{entry("new", 7, 10, variant("1.1.0"), "chat", "wallet")},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := claimed(t)
+			for _, e := range append([]ledger.Entry{old}, tc.next...) {
+				if err := l.Record(t.Context(), appID, shop, e); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := l.Find(t.Context(), appID, "release", []string{"chat", "maps", "wallet"})
+			if diff := cmp.Diff(tc.want, got); err != nil || diff != "" {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+	l := claimed(t)
+	trial := old
+	trial.Channel = "trial"
+	for _, e := range []ledger.Entry{trial, entry("new", 6, 2, variant("1.1.0"), "chat", "wallet")} {
+		if err := l.Record(t.Context(), appID, shop, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := l.Find(t.Context(), appID, "trial", old.HostApps); err != nil || len(got) != 1 {
+		t.Errorf("of another channel: %v, %v", got, err)
+	}
+}

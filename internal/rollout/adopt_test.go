@@ -119,3 +119,18 @@ func TestAfterANumberThatIsHigherStableIsAdoptedUnderANewOne(t *testing.T) {
 		})
 	}
 }
+
+// Host apps may have seen the last document of an earlier Rollout in this very
+// second, or by a clock that was fast. Only what is decided goes above it.
+func TestASuccessorGoesAboveWhatHostAppsHaveSeen(t *testing.T) {
+	floor := func(s *Seen) { s.Floor = now.Unix() + 5 }
+	first := Decide(planTo("1.0.0"), v1alpha1.RolloutStatus{}, seeing("1.0.0", floor), now)
+	if got, want := first.Status.Sequence, now.Unix()+6; got != want {
+		t.Errorf("the first sequence is %d, not %d", got, want)
+	}
+	recorded := released()
+	again := Decide(planTo("1.0.0"), recorded, seeing("1.0.0", floor), now)
+	if again.Status.Sequence != recorded.Sequence {
+		t.Errorf("without a change the sequence goes from %d to %d", recorded.Sequence, again.Status.Sequence)
+	}
+}

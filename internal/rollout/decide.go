@@ -59,6 +59,9 @@ type Seen struct {
 	// LastSequence and LastDelivery are the highest numbers known outside the record: the
 	// published document and the ledger.
 	LastSequence, LastDelivery int64
+	// Floor is the highest sequence of the program's earlier Rollouts. The next one goes above
+	// it, for host apps may have seen it; but nothing is numbered anew because of it.
+	Floor int64
 	// Overtaken says that another MiniProgram has held the app ID and published for it since this
 	// rollout has recorded anything: what is recorded is not what users have.
 	Overtaken bool
@@ -317,7 +320,7 @@ func (d *decider) number(recorded *v1alpha1.RolloutStatus) {
 	published := d.seen.LastSequence
 	switch facts := d.st.Document; {
 	case recorded.Document == nil, recorded.Sequence == 0, published > recorded.Sequence, d.seen.Overtaken, d.changed(recorded):
-		last := max(recorded.Sequence, published)
+		last := max(recorded.Sequence, published, d.seen.Floor)
 		d.st.Sequence = max(last+1, d.now.Unix())
 		facts.IssuedAt = metav1.NewTime(d.now)
 	case d.now.Sub(facts.IssuedAt.Time) >= delivery.RenewAfter:
