@@ -60,8 +60,9 @@ func (s Step) Kind() string {
 
 func (s Step) isShare() bool { return s.Pause == nil && s.Approval == nil && s.Bake == 0 }
 
-// PlanOf reads the plan of a Rollout. The API server has checked the fields; an
-// error here names the field that it let pass.
+// PlanOf reads the plan of a Rollout. An error names the field that the API server
+// cannot judge and has let pass: by such a plan nothing may grow, and the rest of
+// it tells what must not be lost meanwhile.
 func PlanOf(ro *v1alpha1.Rollout) (Plan, error) {
 	s := ro.Spec
 	p := Plan{
@@ -87,20 +88,19 @@ func PlanOf(ro *v1alpha1.Rollout) (Plan, error) {
 	p.ProgressDeadline = time.Duration(s.ProgressDeadlineSeconds) * time.Second
 	steps, err := schedule.Steps(s)
 	if err != nil {
-		return Plan{}, err
+		return p, err
 	}
 	for i, step := range steps {
 		parsed, err := stepOf(step)
 		if err != nil {
-			return Plan{}, fmt.Errorf("spec.steps[%d]: %w", i, err)
+			p.Steps = nil
+			return p, fmt.Errorf("spec.steps[%d]: %w", i, err)
 		}
 		p.Steps = append(p.Steps, parsed)
 	}
 	p.bake(time.Duration(s.BakeSeconds) * time.Second)
-	if p.Calendar, err = schedule.ReadCalendar("spec.calendar", s.Calendar); err != nil {
-		return Plan{}, err
-	}
-	return p, nil
+	p.Calendar, err = schedule.ReadCalendar("spec.calendar", s.Calendar)
+	return p, err
 }
 
 // bake is the last step of the plan. Where no step before it names a share,
