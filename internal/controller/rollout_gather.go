@@ -242,7 +242,7 @@ func (r *RolloutReconciler) gatherPublished(ctx context.Context, s *rolloutScope
 	}
 	doc, err := r.readDocument(ctx, s, cm, s.before.Status.Sequence)
 	if doc != nil {
-		s.seen.LastSequence = doc.Sequence
+		s.seen.LastSequence, s.seen.Out = doc.Sequence, doc
 	}
 	return err
 }

@@ -62,6 +62,8 @@ type Seen struct {
 	// LastSequence and LastDelivery are the highest numbers known outside the record: the
 	// published document and the ledger.
 	LastSequence, LastDelivery int64
+	// Out is the document of this rollout that is out; nil: none is, or nobody can tell.
+	Out *document.Release
 	// Overtaken says that another MiniProgram has held the app ID and published for it since this
 	// rollout has recorded anything: what is recorded is not what users have.
 	Overtaken bool
@@ -118,9 +120,11 @@ func Decide(p Plan, recorded v1alpha1.RolloutStatus, seen Seen, now time.Time) M
 		plan: p, seen: seen, now: now.UTC().Truncate(time.Second),
 		st: *recorded.DeepCopy(), move: Move{Verb: Idle},
 	}
+	d.outNumbers()
 	// The ledger is asked only before the first sequence: what it says is kept.
-	d.st.LastDelivery = max(d.st.LastDelivery, seen.LastDelivery)
+	d.st.LastDelivery = max(d.st.LastDelivery, d.seen.LastDelivery)
 	d.adopt()
+	d.restore()
 	d.run()
 	d.refreshFacts()
 	d.number(&recorded)

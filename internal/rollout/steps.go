@@ -235,7 +235,10 @@ func (d *decider) complete(outcome string) {
 	d.clearTarget()
 	d.st.Stable = &t
 	d.st.Outcome = outcome
-	d.seen.StableHostApps = d.seen.Candidate.HostApps // what was seen is about the stable before
+	d.seen.StableHostApps = nil // what was seen is about the stable before
+	if c := d.seen.Candidate; c != nil && c.Variant.Digest == t.Digest {
+		d.seen.StableHostApps = c.HostApps
+	}
 	d.pruneRecalls()
 	d.say(Complete, "Complete", t.Version+" is stable for everybody")
 }
