@@ -225,8 +225,8 @@ type RolloutRules struct {
 	// +optional
 	MaxFirstPercent *intstr.IntOrString `json:"maxFirstPercent,omitempty"`
 	// minBakeSeconds is the least time, in seconds, that a plan must take from the
-	// first share of users to everybody: the sum of pause.seconds and analysis.seconds between them, and bakeSeconds.
-	// Pauses for a person count nothing, for they may be over at once. Unset: any.
+	// first share of users to everybody: the sum of pause.seconds and analysis.seconds between them, and bakeSeconds
+	// where the last share is below 100. Pauses for a person count nothing, for they may be over at once. Unset: any.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=31536000
 	// +optional

@@ -21,6 +21,10 @@ const (
 	StickinessVersion = "Version"
 	StickinessProgram = "Program"
 
+	PresetImmediate   = "Immediate"
+	PresetLinear      = "Linear"
+	PresetExponential = "Exponential"
+
 	DeletionRetain = "Retain"
 	DeletionRemove = "Remove"
 )
@@ -40,6 +44,8 @@ const (
 // +kubebuilder:printcolumn:name="Target",type=string,JSONPath=`.status.target.version`
 // +kubebuilder:printcolumn:name="Percent",type=string,JSONPath=`.status.percent`
 // +kubebuilder:printcolumn:name="Step",type=string,JSONPath=`.status.step.index`
+// +kubebuilder:printcolumn:name="At",type=string,JSONPath=`.status.step.kind`
+// +kubebuilder:printcolumn:name="Until",type=string,JSONPath=`.status.step.until`
 // +kubebuilder:printcolumn:name="Outcome",type=string,JSONPath=`.status.outcome`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.summary`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -242,7 +248,8 @@ type PauseStep struct {
 	OnTimeout string `json:"onTimeout,omitempty"`
 }
 
-// Preset is a plan by a rule. Its shares are steps of the kind setPercent with a pause after each.
+// Preset is a plan by a rule. Its shares are steps of the kind setPercent with a pause between two of
+// them.
 // +kubebuilder:validation:XValidation:rule="has(self.linear) == (self.type == 'Linear')",message="preset.linear and type Linear go together"
 // +kubebuilder:validation:XValidation:rule="has(self.exponential) == (self.type == 'Exponential')",message="preset.exponential and type Exponential go together"
 type Preset struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/policy"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
 // gatherCandidate reads the version that the spec names and asks the gate about it.
@@ -56,6 +57,23 @@ func planRefused(ro *v1alpha1.Rollout, covering []v1alpha1.ReviewPolicy) string 
 	return ""
 }
 
+// refusePlan lets nothing grow by a plan that nobody can read. An abort, a rollback
+// and what must not be served any longer do not wait until it is corrected.
+func (s *rolloutScope) refusePlan(invalid error) error {
+	if invalid == nil {
+		return nil
+	}
+	stall := task.Stall("PlanInvalid", fmt.Errorf("%w; the share stays as it is until that is corrected", invalid))
+	if s.before.Status.Sequence == 0 {
+		return stall
+	}
+	if c := s.seen.Candidate; c != nil {
+		c.Problem, c.HostApps = &rollout.Hold{Reason: "PlanInvalid", Message: invalid.Error()}, nil
+	}
+	s.held = stall
+	return nil
+}
+
 func notReady(v *v1alpha1.MiniProgramVersion) string {
 	if c := meta.FindStatusCondition(v.Status.Conditions, v1alpha1.ConditionReady); c != nil {
 		return c.Message
@@ -79,6 +97,9 @@ func (r *RolloutReconciler) candidate(ctx context.Context, s *rolloutScope, v *v
 		return nil, err
 	}
 	refused := planRefused(s.before, j.policies)
+	if s.seen.Calendars, err = policy.Calendars(j.policies); err != nil {
+		return nil, task.Stall("PolicyInvalid", err) // CheckSpec has said so before
+	}
 	c := &rollout.Candidate{Variant: variantOf(v, j.verdict.Withheld), HostApps: j.verdict.ApprovedHostApps}
 	hold := func(reason, format string, args ...any) {
 		c.Problem = &rollout.Hold{Reason: reason, Message: fmt.Sprintf(format, args...)}

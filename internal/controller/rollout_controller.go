@@ -154,6 +154,7 @@ func (r *RolloutReconciler) countFromPublication(_ context.Context, s *rolloutSc
 	if !out || !unpublished(&s.before.Status) {
 		return nil // what stays unpublished begins no pause
 	}
+	countPublication(s, r.Now())
 	recorded := s.before.Status.DeepCopy()
 	rollout.CountFrom(recorded, r.Now())
 	s.seen.Unpublished = false
@@ -210,6 +211,10 @@ func (r *RolloutReconciler) writeStatus(ctx context.Context, s *rolloutScope) er
 	if a := s.rollout.Status.LastAction; answered {
 		r.event(s.rollout, corev1.EventTypeNormal, "Action"+a.Result, "Answer", "%s by %s: %s", a.Value, a.User, a.Message)
 	}
+	if overdue(&s.rollout.Status) && !overdue(&s.before.Status) {
+		r.event(s.rollout, corev1.EventTypeWarning, reasonOverdue, "Hold", "%s", s.move.Message)
+	}
+	countStep(s)
 	s.before = s.rollout.DeepCopy()
 	return nil
 }

@@ -24,10 +24,8 @@ import (
 // the ledger can keep in service what was withdrawn. Where the rest cannot be
 // read, the target stays where it is, and the end of the pass says why.
 func (r *RolloutReconciler) gather(ctx context.Context, s *rolloutScope) error {
-	var err error
-	if s.plan, err = rollout.PlanOf(s.before); err != nil {
-		return task.Stall("PlanInvalid", err)
-	}
+	var invalid error
+	s.plan, invalid = rollout.PlanOf(s.before)
 	if value := s.before.Annotations[v1alpha1.ActionAnnotation]; value != "" {
 		// Status remembers what was answered, so what is too long for it is short from here on.
 		s.seen.Action = &rollout.Action{Value: clip(value, maxAction), User: clip(s.before.Annotations[v1alpha1.ActionByAnnotation], maxAction)}
@@ -38,8 +36,11 @@ func (r *RolloutReconciler) gather(ctx context.Context, s *rolloutScope) error {
 	if s.plan.Deleting {
 		return r.gatherLedger(ctx, s) // what could be gained is of no interest any more
 	}
-	err = inOrder(ctx, s, r.gatherHolder, r.gatherHostApps, r.gatherLedger, r.gatherStable, r.gatherCandidate, r.gatherAnswers)
-	if err != nil && (s.before.Status.Sequence == 0 || s.seen.Overtaken) {
+	err := inOrder(ctx, s, r.gatherHolder, r.gatherHostApps, r.gatherLedger, r.gatherStable, r.gatherCandidate, r.gatherAnswers)
+	if err == nil {
+		return s.refusePlan(invalid)
+	}
+	if s.before.Status.Sequence == 0 || s.seen.Overtaken {
 		return err // nothing of ours is served, so there is nothing to take back
 	}
 	s.hold(err)
@@ -57,9 +58,7 @@ func inOrder(ctx context.Context, s *rolloutScope, reads ...func(context.Context
 
 // hold keeps everything as it is recorded because of what could not be read.
 func (s *rolloutScope) hold(err error) {
-	if s.held = err; err == nil {
-		return
-	}
+	s.held = err
 	reason, message := failure(err)
 	s.seen.Candidate, s.seen.Missing = nil, rollout.Hold{Reason: reason, Message: message}
 	if a := s.seen.Action; a != nil && goesOn(a.Value) {
@@ -243,7 +242,7 @@ func (r *RolloutReconciler) gatherPublished(ctx context.Context, s *rolloutScope
 	}
 	doc, err := r.readDocument(ctx, s, cm, s.before.Status.Sequence)
 	if doc != nil {
-		s.seen.LastSequence = doc.Sequence
+		s.seen.LastSequence, s.seen.Out = doc.Sequence, doc
 	}
 	return err
 }

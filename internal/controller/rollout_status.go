@@ -13,6 +13,15 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
+// reasonOverdue is that of Progressing when a target is held for longer than its plan allows.
+const reasonOverdue = "ProgressDeadlineExceeded"
+
+// overdue tells that the status says so.
+func overdue(st *v1alpha1.RolloutStatus) bool {
+	c := meta.FindStatusCondition(st.Conditions, v1alpha1.ConditionProgressing)
+	return c != nil && c.Reason == reasonOverdue
+}
+
 // reportRollout sets all conditions from the move and the pass's error.
 func reportRollout(s *rolloutScope, err error, now metav1.Time) {
 	ro, st := s.rollout, &s.rollout.Status
@@ -59,6 +68,8 @@ func progressing(s *rolloutScope, now metav1.Time) {
 	st := &s.rollout.Status
 	status, reason, message := metav1.ConditionFalse, "Idle", "no target is under way"
 	switch t := st.Target; {
+	case t != nil && s.move.Overdue:
+		reason, message = reasonOverdue, s.move.Message
 	case t != nil && s.move.Verb == rollout.Wait:
 		reason, message = orElse(s.move.Reason, "Held"), st.Summary
 	case t != nil:

@@ -246,12 +246,12 @@ var goldens = map[string]golden{
 	RuleRolloutFirstShare: {
 		spec:     v1alpha1.ReviewPolicySpec{Rollout: &v1alpha1.RolloutRules{MaxFirstPercent: &ten}},
 		passPlan: share("10%", 0), failPlan: share("10.01%", 0),
-		want: failure(RuleRolloutFirstShare, "the plan begins with 10.01% of users, and ReviewPolicy base allows at most 10% (spec.rollout.maxFirstPercent): let spec.steps of the Rollout begin with a smaller setPercent"),
+		want: failure(RuleRolloutFirstShare, "the plan begins with 10.01% of users, and ReviewPolicy base allows at most 10% (spec.rollout.maxFirstPercent): let spec.steps of the Rollout begin with a smaller setPercent, or its preset with a smaller share"),
 	},
 	RuleRolloutBake: {
 		spec:     v1alpha1.ReviewPolicySpec{Rollout: &v1alpha1.RolloutRules{MinBakeSeconds: 3600}},
 		passPlan: share("1%", 3600), failPlan: share("1%", 3599),
-		want: failure(RuleRolloutBake, "the plan takes 3599 seconds from its first share to everybody, and ReviewPolicy base asks for at least 3600 (spec.rollout.minBakeSeconds): add pause.seconds to spec.steps of the Rollout, behind the first share and before 100%; pauses for a person do not count"),
+		want: failure(RuleRolloutBake, "the plan takes 3599 seconds from its first share to everybody, and ReviewPolicy base asks for at least 3600 (spec.rollout.minBakeSeconds): add pause.seconds to spec.steps of the Rollout, behind the first share and before 100%, or bakeSeconds to a plan that ends below 100%; pauses for a person do not count"),
 	},
 	RuleNotInspected: {
 		spec:      qualityRules(v1alpha1.QualityRules{MaxContentBytes: 1, ForbiddenFiles: []v1alpha1.FilePattern{"*.map"}}),

@@ -159,7 +159,7 @@ func CheckSelectors(p *v1alpha1.ReviewPolicy) error {
 }
 
 // CheckSpec returns the first error in what the API server does not read:
-// selectors, patterns and expressions. It names the policy, the field, and the
+// selectors, patterns, expressions and calendars. It names the policy, the field, and the
 // place in an expression. A caller must hold back what such a policy might cover.
 func CheckSpec(p *v1alpha1.ReviewPolicy) error {
 	if err := CheckSelectors(p); err != nil {
@@ -175,7 +175,8 @@ func CheckSpec(p *v1alpha1.ReviewPolicy) error {
 			return fmt.Errorf("ReviewPolicy %s: reading spec.rules[%d].expression: %w", p.Name, i, err)
 		}
 	}
-	return nil
+	_, err := calendarOf(p)
+	return err
 }
 
 func namespaceSelector(p *v1alpha1.ReviewPolicy) (labels.Selector, error) {

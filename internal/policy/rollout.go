@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/schedule"
 )
 
 // everybody is the share of all users, in hundredths of a percent.
@@ -23,11 +24,16 @@ const everybody = 10000
 // The first share is the least setPercent above 0; a plan that has none begins
 // with everybody. The bake time is the sum of pause.seconds that stand behind the
 // first share and before the share of everybody, whether a step names that or the
-// plan ends. Pauses for a person and approvals count nothing: they end at once if
+// plan ends, and the bake after the last share if that is less than everybody. A
+// preset is the steps that it stands for. Pauses for a person and approvals count nothing: they end at once if
 // somebody wants it. It is the plan that is judged, not what becomes of it: whoever
 // promotes shortens it, and a rollback follows no plan.
 func CheckRollout(spec v1alpha1.RolloutSpec, policies []v1alpha1.ReviewPolicy) []v1alpha1.Finding {
-	plan := planOf(spec.Steps)
+	steps, err := schedule.Steps(spec)
+	if err != nil {
+		steps = nil // everybody at once: the worst that it could say
+	}
+	plan := planOf(steps, spec.BakeSeconds)
 	sorted := slices.SortedStableFunc(slices.Values(policies), func(a, b v1alpha1.ReviewPolicy) int { return cmp.Compare(a.Name, b.Name) })
 	var findings []v1alpha1.Finding
 	for i := range sorted {
@@ -48,7 +54,7 @@ type plan struct {
 	bakeSeconds int64
 }
 
-func planOf(steps []v1alpha1.RolloutStep) plan {
+func planOf(steps []v1alpha1.RolloutStep, bakeSeconds int64) plan {
 	var p plan
 	share := 0
 	for _, s := range steps {
@@ -62,6 +68,9 @@ func planOf(steps []v1alpha1.RolloutStep) plan {
 			p.bakeSeconds += s.Pause.Seconds
 		}
 	}
+	if share > 0 && share < everybody {
+		p.bakeSeconds += bakeSeconds
+	}
 	if p.first == 0 {
 		p.first = everybody
 	}
@@ -71,12 +80,12 @@ func planOf(steps []v1alpha1.RolloutStep) plan {
 func (c *check) plan(p plan, rules *v1alpha1.RolloutRules) {
 	if rules.MaxFirstPercent != nil {
 		if limit := basisPoints(*rules.MaxFirstPercent); p.first > limit {
-			c.add(RuleRolloutFirstShare, "the plan begins with %s of users, and ReviewPolicy %s allows at most %s (spec.rollout.maxFirstPercent): let spec.steps of the Rollout begin with a smaller setPercent",
+			c.add(RuleRolloutFirstShare, "the plan begins with %s of users, and ReviewPolicy %s allows at most %s (spec.rollout.maxFirstPercent): let spec.steps of the Rollout begin with a smaller setPercent, or its preset with a smaller share",
 				percent(p.first), c.policy, percent(limit))
 		}
 	}
 	if least := rules.MinBakeSeconds; p.bakeSeconds < least {
-		c.add(RuleRolloutBake, "the plan takes %d seconds from its first share to everybody, and ReviewPolicy %s asks for at least %d (spec.rollout.minBakeSeconds): add pause.seconds to spec.steps of the Rollout, behind the first share and before 100%%; pauses for a person do not count",
+		c.add(RuleRolloutBake, "the plan takes %d seconds from its first share to everybody, and ReviewPolicy %s asks for at least %d (spec.rollout.minBakeSeconds): add pause.seconds to spec.steps of the Rollout, behind the first share and before 100%%, or bakeSeconds to a plan that ends below 100%%; pauses for a person do not count",
 			p.bakeSeconds, c.policy, least)
 	}
 }

@@ -17,6 +17,9 @@ const (
 	VerbRollback    = "rollback"
 )
 
+// Verbs are all of them.
+var Verbs = []string{VerbPromote, VerbPromoteFull, VerbAbort, VerbRetry, VerbPause, VerbResume, VerbRollback}
+
 // Action is what somebody asked for by annotation.
 type Action struct {
 	// Value of the annotation, as it is answered.

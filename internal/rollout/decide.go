@@ -8,6 +8,7 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/schedule"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -52,6 +53,8 @@ type Seen struct {
 	PollRest, PollBusy int32
 	// Unpublished says that what was recorded is not out yet: no pause counts before it is.
 	Unpublished bool
+	// Calendars of policies, which hold beside the plan's.
+	Calendars []schedule.Calendar
 	// Answers to the questions of approval steps. What is not in it is not approved.
 	Answers map[Question]Answer
 	// Action that is asked for; nil: none.
@@ -62,6 +65,8 @@ type Seen struct {
 	// Floor is the highest sequence of the program's earlier Rollouts. The next one goes above
 	// it, for host apps may have seen it; but nothing is numbered anew because of it.
 	Floor int64
+	// Out is the document of this rollout that is out; nil: none is, or nobody can tell.
+	Out *document.Release
 	// Overtaken says that another MiniProgram has held the app ID and published for it since this
 	// rollout has recorded anything: what is recorded is not what users have.
 	Overtaken bool
@@ -97,6 +102,8 @@ type Move struct {
 	Recheck time.Duration
 	// Waits tells that a person has to act before it goes on.
 	Waits bool
+	// Overdue tells that the target is held for longer than the plan allows.
+	Overdue bool
 }
 
 // Poll intervals where no host app says otherwise, and how long after an abort
@@ -116,9 +123,11 @@ func Decide(p Plan, recorded v1alpha1.RolloutStatus, seen Seen, now time.Time) M
 		plan: p, seen: seen, now: now.UTC().Truncate(time.Second),
 		st: *recorded.DeepCopy(), move: Move{Verb: Idle},
 	}
+	d.outNumbers()
 	// The ledger is asked only before the first sequence: what it says is kept.
-	d.st.LastDelivery = max(d.st.LastDelivery, seen.LastDelivery)
+	d.st.LastDelivery = max(d.st.LastDelivery, d.seen.LastDelivery)
 	d.adopt()
+	d.restore()
 	d.run()
 	d.refreshFacts()
 	d.number(&recorded)
@@ -133,10 +142,17 @@ type decider struct {
 	now  time.Time
 	st   v1alpha1.RolloutStatus
 	move Move
+	// held tells that what is not in the plan keeps the target where it is.
+	held bool
+	// asked is the answer of the calendars, once they were asked.
+	asked *schedule.Opening
 }
 
 // run asks the questions of the package comment in their order.
 func (d *decider) run() {
+	if d.st.Step != nil {
+		d.st.Step.Until = nil // whoever waits says it anew
+	}
 	d.protect()
 	if d.plan.Deleting {
 		d.delete()
@@ -147,6 +163,7 @@ func (d *decider) run() {
 	d.pauseClock()
 	d.follow()
 	d.awaitEnds()
+	d.countHeld()
 }
 
 // delete records what host apps get after the Rollout is gone.
@@ -366,35 +383,4 @@ func (d *decider) pruneRecalls() {
 	d.st.Recalls = slices.DeleteFunc(d.st.Recalls, func(r v1alpha1.Recall) bool {
 		return r.Delivery < d.st.Stable.Delivery
 	})
-}
-
-// say records the move's verb and reason. A take-back is never talked over by
-// what is decided after it in the same pass, nor a completion by there being
-// nothing left to do.
-func (d *decider) say(v Verb, reason, message string) {
-	if d.move.Verb == TakeBack && v != TakeBack || d.move.Verb == Complete && v == Idle {
-		return
-	}
-	d.move.Verb, d.move.Reason, d.move.Message = v, reason, cut(message, 1000)
-}
-
-func (d *decider) recheckAfter(after time.Duration) {
-	after = max(after, time.Second)
-	if d.move.Recheck == 0 || after < d.move.Recheck {
-		d.move.Recheck = after
-	}
-}
-
-// clip keeps messages within the bound of status fields. A move's message may be
-// longer: it quotes one of these, and the way out comes after.
-func clip(s string) string { return cut(s, 500) }
-
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	for most > 0 && s[most]&0xC0 == 0x80 {
-		most--
-	}
-	return s[:most] + "…"
 }

@@ -52,7 +52,7 @@ func TestWorkedExamples(t *testing.T) {
 		"an approved version starts at the first share": {
 			planTo("1.1.0"), released(), seeing("1.1.0"),
 			Move{Verb: Advance, Reason: "Progressing", Message: "1.1.0 is at 5% until 2026-11-22T12:01:00Z", Recheck: time.Minute,
-				Status: changed(underWay(1, 500, now), decidedNow, func(st *status) {
+				Status: changed(underWay(1, 500, now), decidedNow, until(now.Add(time.Minute)), func(st *status) {
 					st.Target.Delivery, st.LastDelivery = minutes(now), minutes(now)
 				})},
 		},
@@ -64,7 +64,7 @@ func TestWorkedExamples(t *testing.T) {
 		"a pause that is not over goes on": {
 			planTo("1.1.0"), underWay(1, 500, ago(10*time.Second)), seeing("1.1.0"),
 			Move{Verb: Advance, Reason: "Progressing", Message: "1.1.0 is at 5% until 2026-11-22T12:00:50Z", Recheck: 50 * time.Second,
-				Status: underWay(1, 500, ago(10*time.Second))},
+				Status: changed(underWay(1, 500, ago(10*time.Second)), until(now.Add(50*time.Second)))},
 		},
 		"a pause that is over leads to the next share": {
 			planTo("1.1.0"), underWay(1, 500, ago(time.Minute)), seeing("1.1.0"),

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/schedule"
 )
 
 func TestDeletion(t *testing.T) {
@@ -270,40 +272,6 @@ func TestHistoriesAreBounded(t *testing.T) {
 	}
 }
 
-func TestBasisPoints(t *testing.T) {
-	const form = ` must be a whole number or a string such as "0.25%"`
-	for name, test := range map[string]struct {
-		in   intstr.IntOrString
-		want int32
-		err  string
-	}{
-		"0": {in: intstr.FromInt32(0)}, "100": {in: intstr.FromInt32(100), want: 10000},
-		"0.25%": {in: intstr.FromString("0.25%"), want: 25}, "0.3%": {in: intstr.FromString("0.3%"), want: 30},
-		"12.5%": {in: intstr.FromString("12.5%"), want: 1250}, "100.00%": {in: intstr.FromString("100.00%"), want: 10000},
-		"0.01%":   {in: intstr.FromString("0.01%"), want: 1},
-		"101":     {in: intstr.FromInt32(101), err: `setPercent "101%" must be between 0 and 100`},
-		"100.01%": {in: intstr.FromString("100.01%"), err: `setPercent "100.01%" must be between 0 and 100`},
-		"-1":      {in: intstr.FromInt32(-1), err: `setPercent "-1%" must be between 0 and 100`},
-		"5":       {in: intstr.FromInt32(5), want: 500},
-		"0.255%":  {in: intstr.FromString("0.255%"), err: `setPercent "0.255%"` + form},
-		"no sign": {in: intstr.FromString("5"), err: `setPercent "5"` + form},
-		".5%":     {in: intstr.FromString(".5%"), err: `setPercent ".5%"` + form},
-		"empty":   {in: intstr.FromString(""), err: `setPercent ""` + form},
-		"word":    {in: intstr.FromString("x%"), err: `setPercent "x%" must be between 0 and 100`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, err := BasisPoints(test.in)
-			message := ""
-			if err != nil {
-				message = err.Error()
-			}
-			if got != test.want || message != test.err {
-				t.Errorf("got %d, %q, want %d, %q", got, message, test.want, test.err)
-			}
-		})
-	}
-}
-
 func TestPlanOf(t *testing.T) {
 	five := intstr.FromInt32(5)
 	spec := v1alpha1.RolloutSpec{VersionRef: v1alpha1.VersionReference{Name: "shop-1.1.0"}, DeletionPolicy: "Remove"}
@@ -325,24 +293,50 @@ func TestPlanOf(t *testing.T) {
 						{SetPercent: &five}, {Pause: &v1alpha1.PauseStep{Seconds: 3600}}, {Pause: &v1alpha1.PauseStep{}},
 						{Pause: &v1alpha1.PauseStep{TimeoutSeconds: 86400, OnTimeout: "Abort"}}, {Approval: &v1alpha1.ApprovalStep{Role: "privacy"}},
 					},
+					BakeSeconds: 600, ProgressDeadlineSeconds: 300,
 				},
 			},
 			Plan{
 				VersionRef: "shop-1.1.0", Paused: true, By: "device", Stickiness: "Program", History: 3, Deleting: true, DeletionPolicy: "Retain",
-				Steps: []Step{percent(5), seconds(3600), person(), timeout(86400, "Abort"), approval("privacy")},
+				Steps:            []Step{percent(5), seconds(3600), person(), timeout(86400, "Abort"), approval("privacy"), bake(600)},
+				ProgressDeadline: 5 * time.Minute,
 			},
+		},
+		"a preset": {
+			v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{
+				VersionRef: spec.VersionRef, DeletionPolicy: "Remove", BakeSeconds: 60,
+				Preset: &v1alpha1.Preset{Type: "Linear", Linear: &v1alpha1.LinearPreset{Percent: 50, EverySeconds: 30}},
+			}},
+			planTo("1.1.0", percent(50), seconds(30), percent(100), bake(60)).with(func(p *Plan) { p.DeletionPolicy = "Remove" }),
+		},
+		"a bake without a share": {
+			v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{VersionRef: spec.VersionRef, DeletionPolicy: "Remove", BakeSeconds: 60}},
+			planTo("1.1.0", percent(100), bake(60)).with(func(p *Plan) { p.DeletionPolicy = "Remove" }),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := PlanOf(&test.rollout)
-			if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
+			if diff := cmp.Diff(test.want, got, cmp.Comparer(func(a, b schedule.Calendar) bool { return reflect.DeepEqual(a, b) })); diff != "" || err != nil {
 				t.Errorf("%v, -want +got:\n%s", err, diff)
 			}
 		})
 	}
-	_, err := PlanOf(&v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Steps: []v1alpha1.RolloutStep{{SetPercent: &five}, {}}}})
-	if err == nil || err.Error() != "spec.steps[1]: needs setPercent, pause or approval" {
-		t.Errorf("got %v", err)
+}
+
+func TestPlanOfNamesTheFieldThatItCannotRead(t *testing.T) {
+	five := intstr.FromInt32(5)
+	calendar := func(e v1alpha1.CalendarEntry) v1alpha1.RolloutSpec {
+		return v1alpha1.RolloutSpec{Calendar: []v1alpha1.CalendarEntry{{Schedule: "* * * * *", DurationSeconds: 60, Effect: "Allow"}, e}}
+	}
+	for want, spec := range map[string]v1alpha1.RolloutSpec{
+		"spec.steps[1]: needs setPercent, pause or approval":                                                {Steps: []v1alpha1.RolloutStep{{SetPercent: &five}, {}}},
+		"spec.preset.linear.percent must be from 1 to 100, not 0":                                           {Preset: &v1alpha1.Preset{Type: "Linear", Linear: &v1alpha1.LinearPreset{}}},
+		`spec.calendar[1].timeZone: "Local" is where the manager runs: name a place, such as Asia/Shanghai`: calendar(v1alpha1.CalendarEntry{Schedule: "0 9 * * *", DurationSeconds: 60, TimeZone: "Local", Effect: "Deny"}),
+	} {
+		got, err := PlanOf(&v1alpha1.Rollout{Spec: spec})
+		if err == nil || err.Error() != want || got.Steps != nil {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }
 

@@ -60,6 +60,8 @@ func seconds(n int) Step { return Step{Pause: &Pause{Wait: time.Duration(n) * ti
 
 func person() Step { return Step{Pause: &Pause{}} }
 
+func bake(n int) Step { return Step{Bake: time.Duration(n) * time.Second} }
+
 func timeout(n int, then string) Step {
 	return Step{Pause: &Pause{Timeout: time.Duration(n) * time.Second, OnTimeout: then}}
 }
@@ -181,6 +183,16 @@ func changed(st v1alpha1.RolloutStatus, change ...func(*v1alpha1.RolloutStatus))
 func decidedNow(st *v1alpha1.RolloutStatus) {
 	st.Sequence = now.Unix()
 	st.Document.IssuedAt = *stampAt(now)
+}
+
+// until is when what the step waits for is over.
+func until(t time.Time) func(*v1alpha1.RolloutStatus) {
+	return func(st *v1alpha1.RolloutStatus) { st.Step.Until = stampAt(t) }
+}
+
+// heldSince is since when what is not in the plan holds the target.
+func heldSince(t time.Time) func(*v1alpha1.RolloutStatus) {
+	return func(st *v1alpha1.RolloutStatus) { st.Step.HeldSince = stampAt(t) }
 }
 
 // cmpEmpty lets an absent list be an empty one, as JSON does.

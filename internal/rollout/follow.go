@@ -99,6 +99,9 @@ func (d *decider) promote(p parsedAction) (result, message string) {
 	if d.st.PausedReason != "" {
 		return resultRefused, fmt.Sprintf("the rollout is paused: write resume@%d first", d.st.Attempt)
 	}
+	if why := d.shut(); why != "" {
+		return resultRefused, why
+	}
 	if p.verb == VerbPromoteFull {
 		return d.promoteFull()
 	}
@@ -146,8 +149,13 @@ func (d *decider) pause(reason string) {
 // of the plan is not shortened by it.
 func (d *decider) resume() {
 	if s := d.st.Step; s != nil && s.Began != nil && d.st.PausedSince != nil {
-		began := metav1.NewTime(s.Began.Add(d.now.Sub(d.st.PausedSince.Time)))
+		paused := d.now.Sub(d.st.PausedSince.Time)
+		began := metav1.NewTime(s.Began.Add(paused))
 		s.Began = &began
+		if s.HeldSince != nil {
+			since := metav1.NewTime(s.HeldSince.Add(paused))
+			s.HeldSince = &since
+		}
 	}
 	d.st.PausedReason, d.st.PausedSince = "", nil
 }
@@ -175,6 +183,8 @@ func (d *decider) retry() (result, message string) {
 		return resultRefused, d.gate(c).Message
 	case d.plan.Paused:
 		return resultRefused, "spec.state is Paused: set it to Running first"
+	case d.shut() != "":
+		return resultRefused, d.shut()
 	case int(r.Step) >= len(d.plan.Steps):
 		// What was aborted must not go to everybody because its step is no more.
 		d.start(c.Variant, 0)
@@ -298,6 +308,7 @@ func (d *decider) hold(h Hold) {
 	message := h.Message
 	if t := d.st.Target; t != nil {
 		message = fmt.Sprintf("%s stays at its present share: %s", t.Version, h.Message)
+		d.held = h.Reason != "Paused"
 	}
 	d.say(Wait, h.Reason, message)
 	d.move.Waits = true

@@ -58,7 +58,7 @@ func TestAHostAppThatTakesTheProgramNoLonger(t *testing.T) {
 			Move{Verb: Wait, Reason: "NoHostApp", Waits: true, Recheck: renewed,
 				Message: "1.1.0 stays at its present share: no host app may be served: create the HostApps that spec.hostApps names, or let their selectors select this namespace and the mini program; " +
 					"host app chat does not take it; host app wallet does not take it",
-				Status: changed(underWay(1, 500, ago(time.Hour)), nottaken, decidedNow)},
+				Status: changed(underWay(1, 500, ago(time.Hour)), nottaken, decidedNow, heldSince(now))},
 		},
 		"a suspension is told all the same": {
 			planTo("1.0.0"), released(), seeing("1.0.0", suspendedProgram, untaken("chat", "wallet")),

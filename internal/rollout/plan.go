@@ -2,12 +2,11 @@ package rollout
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
-	"k8s.io/apimachinery/pkg/util/intstr"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/schedule"
 )
 
 // Plan is what the spec asks for.
@@ -21,14 +20,20 @@ type Plan struct {
 	History         int
 	Deleting        bool
 	DeletionPolicy  string // Retain or Remove
+	// Calendar says when the share may grow.
+	Calendar schedule.Calendar
+	// ProgressDeadline is how long a target may be held by what is not in the plan; 0: for ever.
+	ProgressDeadline time.Duration
 }
 
-// Step is one step of a plan: a share, a pause or an approval.
+// Step is one step of a plan: a share, a pause, an approval, or the bake at its end.
 type Step struct {
 	// BasisPoints is the share, from 0 to 10000, when the others are nil.
 	BasisPoints int32
 	Pause       *Pause
 	Approval    *Approval
+	// Bake is how long the target stays at the last share.
+	Bake time.Duration
 }
 
 // Approval waits until somebody approves the step in the role.
@@ -47,14 +52,17 @@ func (s Step) Kind() string {
 		return "Pause"
 	case s.Approval != nil:
 		return "Approval"
+	case s.Bake > 0:
+		return "Bake"
 	}
 	return "SetPercent"
 }
 
-func (s Step) isShare() bool { return s.Pause == nil && s.Approval == nil }
+func (s Step) isShare() bool { return s.Pause == nil && s.Approval == nil && s.Bake == 0 }
 
-// PlanOf reads the plan of a Rollout. The API server has checked the fields; an
-// error here names the field that it let pass.
+// PlanOf reads the plan of a Rollout. An error names the field that the API server
+// cannot judge and has let pass: by such a plan nothing may grow, and the rest of
+// it tells what must not be lost meanwhile.
 func PlanOf(ro *v1alpha1.Rollout) (Plan, error) {
 	s := ro.Spec
 	p := Plan{
@@ -77,14 +85,34 @@ func PlanOf(ro *v1alpha1.Rollout) (Plan, error) {
 	if s.History != 0 {
 		p.History = int(s.History)
 	}
-	for i, step := range s.Steps {
+	p.ProgressDeadline = time.Duration(s.ProgressDeadlineSeconds) * time.Second
+	steps, err := schedule.Steps(s)
+	if err != nil {
+		return p, err
+	}
+	for i, step := range steps {
 		parsed, err := stepOf(step)
 		if err != nil {
-			return Plan{}, fmt.Errorf("spec.steps[%d]: %w", i, err)
+			p.Steps = nil
+			return p, fmt.Errorf("spec.steps[%d]: %w", i, err)
 		}
 		p.Steps = append(p.Steps, parsed)
 	}
-	return p, nil
+	p.bake(time.Duration(s.BakeSeconds) * time.Second)
+	p.Calendar, err = schedule.ReadCalendar("spec.calendar", s.Calendar)
+	return p, err
+}
+
+// bake is the last step of the plan. Where no step before it names a share,
+// everybody has the target meanwhile, and it is not stable yet.
+func (p *Plan) bake(d time.Duration) {
+	if d == 0 {
+		return
+	}
+	if !slices.ContainsFunc(p.Steps, Step.isShare) {
+		p.Steps = append(p.Steps, Step{BasisPoints: schedule.Everybody})
+	}
+	p.Steps = append(p.Steps, Step{Bake: d})
 }
 
 func stepOf(s v1alpha1.RolloutStep) (Step, error) {
@@ -100,27 +128,11 @@ func stepOf(s v1alpha1.RolloutStep) (Step, error) {
 	if s.SetPercent == nil {
 		return Step{}, fmt.Errorf("needs setPercent, pause or approval")
 	}
-	bp, err := BasisPoints(*s.SetPercent)
-	return Step{BasisPoints: bp}, err
-}
-
-// BasisPoints reads a share: a whole number of percent, or a string with at most
-// two decimals such as "0.25%". It is exact: no floating point.
-func BasisPoints(v intstr.IntOrString) (int32, error) {
-	text := v.StrVal
-	if v.Type == intstr.Int {
-		text = strconv.Itoa(int(v.IntVal)) + "%"
+	bp, err := schedule.BasisPoints(*s.SetPercent)
+	if err != nil {
+		return Step{}, fmt.Errorf("setPercent %w", err)
 	}
-	digits, ok := strings.CutSuffix(text, "%")
-	whole, decimals, _ := strings.Cut(digits, ".")
-	if !ok || len(decimals) > 2 || whole == "" {
-		return 0, fmt.Errorf("setPercent %q must be a whole number or a string such as \"0.25%%\"", text)
-	}
-	n, err := strconv.ParseUint(whole+(decimals + "00")[:2], 10, 31)
-	if err != nil || n > 10000 {
-		return 0, fmt.Errorf("setPercent %q must be between 0 and 100", text)
-	}
-	return int32(n), nil
+	return Step{BasisPoints: bp}, nil
 }
 
 // shareAt is the share that the plan has reached when it is at the step.

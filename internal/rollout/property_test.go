@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -15,12 +14,15 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/schedule"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 )
 
 // TestAnyHistory plays random histories against a model of the world: people
-// change the plan, approve, withdraw, suspend, act and delete, the clock jumps in
-// both directions, passes are lost, and status comes back from a backup.
+// change the plan, approve, withdraw, suspend, act and delete, calendars shut and
+// open, the clock jumps in both directions, a manager dies between any two writes,
+// caches lag, another manager still believes that it leads, the Rollout is created
+// anew, and status comes back from a backup.
 func TestAnyHistory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld()
@@ -29,254 +31,9 @@ func TestAnyHistory(t *testing.T) {
 				name := rapid.SampledFrom(eventNames).Draw(t, "event")
 				events[name](w, t)
 			}
-			w.pass(t)
+			w.pass(t, nil)
 		}
 	})
-}
-
-var allVersions = []string{"1.0.0", "1.1.0", "1.2.0", "1.3.0"}
-
-// world is what is outside of the record, and the record.
-type world struct {
-	now   time.Time
-	plan  Plan
-	facts map[string]*facts
-	// hostApps of the rollout; notTaken is one that does not take the program.
-	hostApps []string
-	notTaken string
-	program  *Program
-	action   string
-	adopt    *v1alpha1.Variant
-	// answers of reviewers, also to what nobody asked.
-	answers map[Question]Answer
-
-	record record
-	backup []record
-	// sequence is the highest that is out; delivery that of the ledger.
-	sequence, delivery int64
-}
-
-// facts are those of one version.
-type facts struct {
-	gone, withdrawn, unapproved bool
-	blocked                     bool
-	hostApps                    []string
-}
-
-// record is status, and what a test has to remember with it.
-type record struct {
-	status v1alpha1.RolloutStatus
-	// aborted maps digests to what Git named when they were aborted.
-	aborted map[string]string
-	// admitted are the digests that were once let through the gate.
-	admitted map[string]bool
-}
-
-func newWorld() *world {
-	w := &world{
-		now: now, plan: planTo("1.0.0"), facts: map[string]*facts{}, hostApps: []string{"wallet"}, answers: map[Question]Answer{},
-		program: &Program{Availability: v1alpha1.AvailabilityListed, DisplayName: "Shop"},
-		record:  record{aborted: map[string]string{}, admitted: map[string]bool{}},
-	}
-	for _, v := range allVersions {
-		w.facts[v] = &facts{hostApps: []string{"wallet"}}
-	}
-	return w
-}
-
-var plans = [][]Step{
-	{},
-	{percent(5), seconds(60), percent(25), person()},
-	{percent(5), person(), percent(25), person(), percent(50), person()},
-	{percent(10), timeout(120, v1alpha1.OnTimeoutAbort), percent(100), seconds(30)},
-	{percent(0), person(), percent(1), timeout(60, v1alpha1.OnTimeoutHold)},
-	{percent(50), timeout(60, v1alpha1.OnTimeoutContinue), percent(60), person()},
-	{percent(25), person()},
-	{percent(5), approval("privacy"), percent(25), person(), percent(50), approval("privacy")},
-	{percent(5), approval("quality"), approval("privacy"), percent(25), seconds(60)},
-	{percent(25), seconds(60), approval("privacy"), percent(50), person()},
-}
-
-var events = map[string]func(*world, *rapid.T){
-	"git names": func(w *world, t *rapid.T) {
-		w.plan.VersionRef = "shop-" + rapid.SampledFrom(allVersions).Draw(t, "version")
-	},
-	"the steps change": func(w *world, t *rapid.T) { w.plan.Steps = rapid.SampledFrom(plans).Draw(t, "plan") },
-	"spec.state":       func(w *world, t *rapid.T) { w.plan.Paused = rapid.Bool().Draw(t, "paused") },
-	"bucketing": func(w *world, t *rapid.T) {
-		w.plan.By = rapid.SampledFrom([]string{"user", "device"}).Draw(t, "by")
-		w.plan.Stickiness = rapid.SampledFrom([]string{v1alpha1.StickinessVersion, v1alpha1.StickinessProgram}).Draw(t, "stickiness")
-		w.plan.RollbackHistory = rapid.IntRange(0, 3).Draw(t, "rollbackHistory")
-		w.plan.History = rapid.IntRange(1, 4).Draw(t, "history")
-	},
-	"approval":           func(w *world, t *rapid.T) { w.draw(t).unapproved = rapid.Bool().Draw(t, "unapproved") },
-	"a step is approved": answerStep, "another step is approved": answerStep,
-	"an approval of a step goes": func(w *world, t *rapid.T) { clear(w.answers) },
-	"approved for": func(w *world, t *rapid.T) {
-		w.draw(t).hostApps = rapid.SampledFrom([][]string{{"wallet"}, {"chat", "wallet"}, {"chat"}, {}}).Draw(t, "host apps")
-	},
-	"withdrawal": func(w *world, t *rapid.T) {
-		if rapid.IntRange(0, 3).Draw(t, "really") == 0 {
-			w.draw(t).withdrawn = true
-		}
-	},
-	"a version goes or comes": func(w *world, t *rapid.T) { w.draw(t).gone = rapid.Bool().Draw(t, "gone") },
-	"host apps": func(w *world, t *rapid.T) {
-		w.hostApps = rapid.SampledFrom([][]string{{"wallet"}, {"wallet"}, {"chat", "wallet"}, {"chat"}, nil}).Draw(t, "host apps")
-	},
-	"a host app takes the program or not": func(w *world, t *rapid.T) {
-		w.notTaken = rapid.SampledFrom([]string{"", "wallet", "chat"}).Draw(t, "not taken by")
-	},
-	"a block comes or goes": func(w *world, t *rapid.T) { w.draw(t).blocked = rapid.Bool().Draw(t, "blocked") },
-	"availability": func(w *world, t *rapid.T) {
-		w.program = &Program{DisplayName: "Shop", Availability: rapid.SampledFrom([]string{
-			v1alpha1.AvailabilityListed, v1alpha1.AvailabilityListed, v1alpha1.AvailabilityHidden, v1alpha1.AvailabilitySuspended,
-		}).Draw(t, "availability")}
-	},
-	"the program is gone": func(w *world, t *rapid.T) {
-		if rapid.IntRange(0, 3).Draw(t, "really") == 0 {
-			w.program = nil
-		}
-	},
-	"an action": drawAction, "another action": drawAction, "a third action": drawAction,
-	"time goes on": func(w *world, t *rapid.T) {
-		w.now = w.now.Add(time.Duration(rapid.SampledFrom([]int{1, 30, 60, 61, 200, 90000, 250000}).Draw(t, "seconds")) * time.Second)
-	},
-	"the clock goes back": func(w *world, t *rapid.T) {
-		w.now = w.now.Add(-time.Duration(rapid.SampledFrom([]int{1, 60, 4000, 300000}).Draw(t, "seconds")) * time.Second)
-	},
-	"the Rollout is deleted": func(w *world, t *rapid.T) {
-		if rapid.IntRange(0, 9).Draw(t, "really") == 0 {
-			w.plan.Deleting = true
-			w.plan.DeletionPolicy = rapid.SampledFrom([]string{v1alpha1.DeletionRetain, v1alpha1.DeletionRemove}).Draw(t, "policy")
-		}
-	},
-	"the ledger remembers": func(w *world, t *rapid.T) {
-		if w.record.status.Sequence == 0 && w.adopt == nil {
-			w.delivery, w.sequence = minutes(w.now)+1000, w.now.Unix()+1000
-			w.adopt = served("1.0.0", w.delivery)
-		}
-	},
-	"a backup is restored": func(w *world, t *rapid.T) {
-		if len(w.backup) > 0 && rapid.IntRange(0, 3).Draw(t, "really") == 0 {
-			w.record = rapid.SampledFrom(w.backup).Draw(t, "record").clone()
-		}
-	},
-}
-
-// eventNames is sorted, so that a failing history can be played again.
-var eventNames = slices.Sorted(maps.Keys(events))
-
-func (w *world) draw(t *rapid.T) *facts {
-	return w.facts[rapid.SampledFrom(allVersions).Draw(t, "version")]
-}
-
-func drawAction(w *world, t *rapid.T) {
-	attempt := w.record.status.Attempt + int32(rapid.SampledFrom([]int{0, 0, 0, 0, 0, -1, 1}).Draw(t, "other attempt"))
-	verb := rapid.SampledFrom([]string{"promote", "promote", "promote-full", "abort", "retry", "pause", "resume", "rollback", "dance"}).Draw(t, "verb")
-	w.action = fmt.Sprintf("%s@%d", verb, attempt)
-	switch verb {
-	case VerbPromote:
-		step := int32(rapid.IntRange(0, 5).Draw(t, "step"))
-		if s := w.record.status.Step; s != nil && rapid.Bool().Draw(t, "the right step") {
-			step = s.Index
-		}
-		w.action += fmt.Sprintf("/%d", step)
-	case VerbRollback:
-		w.action += "/" + rapid.SampledFrom(allVersions).Draw(t, "version")
-	}
-}
-
-// seen gathers as the controller does.
-func (w *world) seen(st *v1alpha1.RolloutStatus) Seen {
-	s := Seen{
-		AppID: appID, Program: w.program, Unservable: map[string]Hold{}, Blocked: map[string]Hold{}, LastSequence: w.sequence, Answers: w.answers,
-	}
-	for _, h := range w.hostApps {
-		if h == w.notTaken {
-			s.NotTaken, s.Remarks = append(s.NotTaken, h), append(s.Remarks, "host app "+h+" does not take it")
-			continue
-		}
-		s.HostApps = append(s.HostApps, h)
-	}
-	if w.action != "" {
-		s.Action = &Action{Value: w.action, User: "oscar"}
-	}
-	for version, f := range w.facts {
-		if f.blocked && len(s.HostApps) > 0 {
-			s.Blocked[variant(version).Digest] = Hold{"Blocked", "it is blocked: name another in spec.versionRef"}
-		}
-		if v := variant(version); f.withdrawn && !f.gone {
-			s.Unservable[v.Digest] = Hold{"Withdrawn", "version " + version + " was withdrawn"}
-		}
-	}
-	if st.Stable != nil {
-		s.StableHostApps = w.facts[st.Stable.Version].hostApps
-	}
-	if st.Sequence == 0 {
-		s.Adopt, s.LastDelivery = w.adopt, w.delivery
-		if w.adopt != nil {
-			s.StableHostApps = []string{"wallet"}
-		}
-	}
-	w.candidate(&s)
-	return s
-}
-
-func (w *world) candidate(s *Seen) {
-	version := strings.TrimPrefix(w.plan.VersionRef, "shop-")
-	f := w.facts[version]
-	switch {
-	case w.program == nil:
-		s.HostApps, s.NotTaken, s.Remarks, s.Blocked = nil, nil, nil, nil
-		s.Missing = Hold{"MiniProgramMissing", "spec.miniProgramRef names nothing: create it"}
-	case f.gone:
-		s.Missing = Hold{"VersionMissing", "spec.versionRef names nothing: create it"}
-	default:
-		s.Candidate = &Candidate{Variant: variant(version), HostApps: f.hostApps}
-		if f.withdrawn {
-			s.Candidate.Problem = &Hold{"Withdrawn", "it was withdrawn: name another in spec.versionRef"}
-		} else if f.unapproved {
-			s.Candidate.Problem = &Hold{"NotApproved", "it waits for 1 approval: ask for reviews"}
-		}
-	}
-}
-
-// open tells, without the code under test, whether the gate lets the candidate through.
-func open(s Seen) bool {
-	if s.Candidate == nil {
-		return false
-	}
-	_, blocked := s.Blocked[s.Candidate.Variant.Digest]
-	return s.Candidate.Problem == nil && !blocked && s.Program.Availability != v1alpha1.AvailabilitySuspended &&
-		slices.ContainsFunc(s.HostApps, func(h string) bool { return slices.Contains(s.Candidate.HostApps, h) })
-}
-
-// pass decides once, checks the move, and records it unless the pass is lost.
-func (w *world) pass(t *rapid.T) {
-	before := w.record.clone()
-	seen := w.seen(&before.status)
-	move := Decide(w.plan, before.status, seen, w.now)
-	after := before.clone()
-	after.status = stored(t, move.Status)
-
-	checkShare(t, before.status, after.status, move)
-	checkGate(t, &before, &after, seen)
-	checkApprovals(t, w.plan, before.status, after.status, seen)
-	checkAborts(t, w.plan, &before, &after)
-	checkNumbers(t, before.status, after.status, seen)
-	checkSequence(t, before.status, after.status, seen)
-	checkDocument(t, after.status, seen)
-	checkBounds(t, after.status)
-	w.checkRepeats(t, before.status, after.status, move)
-	w.checkWayOut(t, after.status, move)
-
-	if rapid.IntRange(0, 9).Draw(t, "the pass is lost") == 0 {
-		return
-	}
-	w.backup = append(w.backup, before)
-	w.record = after
-	w.sequence = max(w.sequence, after.status.Sequence)
 }
 
 // stored is the status as the API server gives it back.
@@ -320,7 +77,7 @@ func checkShare(t *rapid.T, before, after v1alpha1.RolloutStatus, move Move) {
 		if after.Document.Seed != before.Document.Seed || after.Document.By != before.Document.By {
 			t.Fatalf("the split changed from %+v to %+v under way", before.Document, after.Document)
 		}
-	case before.PeakBasisPoints > 0 && !slices.ContainsFunc(after.Recalls, func(r v1alpha1.Recall) bool {
+	case before.PeakBasisPoints > 0 && digest(after.Stable) != b.Digest && !slices.ContainsFunc(after.Recalls, func(r v1alpha1.Recall) bool {
 		return r.Digest == b.Digest && r.Seed == before.Document.Seed && r.By == before.Document.By && r.BasisPoints == before.PeakBasisPoints
 	}) && (after.Stable == nil || after.Stable.Delivery <= before.LastDelivery):
 		t.Fatalf("target %s gave way to %s and who had it is forgotten: %+v", b.Version, a.Version, after.Recalls)
@@ -352,18 +109,28 @@ func checkGate(t *rapid.T, before, after *record, seen Seen) {
 			t.Fatalf("target %s is blocked, and goes on", v.Version)
 		}
 	}
-	grows := a.Target != nil && (digest(b.Target) != a.Target.Digest || a.BasisPoints > b.BasisPoints)
+	grows := a.Target != nil && (digest(b.Target) != a.Target.Digest || a.BasisPoints > max(b.BasisPoints, out(seen, b)))
 	if grows && a.Target.Digest != named {
 		t.Fatalf("target %s grows from %d to %d although the gate is shut", a.Target.Version, b.BasisPoints, a.BasisPoints)
 	}
 	fromHistory := slices.ContainsFunc(b.Rollbacks, func(v v1alpha1.Variant) bool { return v.Digest == digest(a.Stable) })
-	adopted := seen.Adopt != nil && digest(a.Stable) == seen.Adopt.Digest
+	adopted := seen.Adopt != nil && digest(a.Stable) == seen.Adopt.Digest ||
+		seen.Out != nil && seen.Out.Sequence > b.Sequence && seen.Out.Stable != nil && seen.Out.Stable.Digest == digest(a.Stable)
 	if adopted && a.Stable != nil {
 		after.admitted[a.Stable.Digest] = true
 	}
 	if digest(a.Stable) != digest(b.Stable) && a.Stable != nil && !fromHistory && !adopted && a.Stable.Digest != named {
 		t.Fatalf("stable goes from %s to %s although the gate is shut", digest(b.Stable), digest(a.Stable))
 	}
+}
+
+// out is the share of the recorded target that is out already, where the record came
+// back from a backup.
+func out(seen Seen, b v1alpha1.RolloutStatus) int32 {
+	if o := seen.Out; o != nil && o.Sequence > b.Sequence && o.Target != nil && b.Target != nil && is(o.Target, b.Target) {
+		return o.Split.BasisPoints
+	}
+	return 0
 }
 
 // checkAborts keeps out what was aborted until Git names another or somebody retries.
@@ -534,8 +301,8 @@ func checkBounds(t *rapid.T, st v1alpha1.RolloutStatus) {
 // checkRepeats wants the same answer again at the same time, and nothing to
 // change by itself before the time that the move names.
 func (w *world) checkRepeats(t *rapid.T, before, st v1alpha1.RolloutStatus, move Move) {
-	seen := w.seen(&st)
-	seen.LastSequence = max(w.sequence, st.Sequence)
+	seen := w.seen(&st, w.out)
+	seen.LastSequence = max(seen.LastSequence, st.Sequence)
 	if digest(before.Stable) != digest(st.Stable) || before.Sequence == 0 {
 		seen.StableHostApps = nil // where another, or an adopted, stable is approved is news
 	}
@@ -571,17 +338,21 @@ func (w *world) checkWayOut(t *rapid.T, st v1alpha1.RolloutStatus, move Move) {
 	if move.Verb != Wait {
 		return
 	}
-	seen := w.seen(&st)
+	seen := w.seen(&st, w.out)
 	commands := command.FindAllString(move.Message, -1)
 	if !strings.Contains(move.Message, "spec.") && !strings.Contains(move.Message, "ask for") && len(commands) == 0 {
 		t.Fatalf("%s: %q names no way out", move.Reason, move.Message)
 	}
-	if !move.Waits {
+	if move.Waits == (move.Reason == ReasonCalendarClosed) {
 		t.Fatalf("%s: nobody is told that somebody has to act", move.Reason)
 	}
 	for _, c := range commands {
 		if strings.HasPrefix(c, VerbRetry) && (!open(seen) || !servedAnd(st, seen) || w.plan.Paused || seen.Candidate.Variant.Digest != st.Refused.Digest) {
 			continue // the message names another version as the other way
+		}
+		if goesOn := strings.HasPrefix(c, VerbPromote) || strings.HasPrefix(c, VerbRetry); goesOn &&
+			!schedule.At(w.now, append([]schedule.Calendar{w.plan.Calendar}, seen.Calendars...)...).Open {
+			continue // it works when the calendar opens
 		}
 		if st.LastAction != nil && st.LastAction.Value == c {
 			continue // it was answered before

@@ -66,13 +66,20 @@ func (d *decider) progress() {
 	outcome := v1alpha1.OutcomePromoted
 	if d.st.Promotion == v1alpha1.PromotionFull {
 		outcome = v1alpha1.OutcomeFastPromoted
-		d.setShare(d.plan.shareAt(int(d.st.Step.Index))) // of the steps that were skipped
+		skipped := d.plan.shareAt(int(d.st.Step.Index))
+		if skipped > d.st.BasisPoints && d.closed() {
+			return
+		}
+		d.setShare(skipped)
 	}
 	for int(d.st.Step.Index) < len(d.plan.Steps) {
 		if !d.pass(d.plan.Steps[d.st.Step.Index]) {
 			return
 		}
 		d.goTo(d.st.Step.Index + 1)
+	}
+	if d.closed() {
+		return // everybody else would get it
 	}
 	d.complete(outcome)
 }
@@ -84,6 +91,10 @@ func (d *decider) pass(step Step) bool {
 		return d.passPause(*step.Pause)
 	case step.Approval != nil:
 		return d.passApproval()
+	case step.Bake > 0:
+		return d.passPause(Pause{Wait: step.Bake})
+	case step.BasisPoints > d.st.BasisPoints && d.closed():
+		return false
 	}
 	d.setShare(step.BasisPoints)
 	d.say(Advance, "Progressing", fmt.Sprintf("%s goes to %s", d.st.Target.Version, delivery.Percent(d.st.BasisPoints)))
@@ -159,11 +170,15 @@ func (d *decider) passPause(p Pause) bool {
 			return true
 		}
 		d.recheckAfter(end.Sub(d.now))
+		d.until(end)
 		d.say(Advance, "Progressing", fmt.Sprintf("%s is at %s until %s", version, share, stamp(end)))
 		return false
 	}
 	ask := fmt.Sprintf("%s is at %s and waits for a person: annotate miniprogram.dev/action=promote@%d/%d, or abort@%d",
 		version, share, d.st.Attempt, index, d.st.Attempt)
+	if why := d.shut(); why != "" {
+		ask += "; " + why
+	}
 	if p.Timeout == 0 {
 		d.say(Wait, "WaitsForPromote", ask)
 		d.move.Waits = true
@@ -172,6 +187,7 @@ func (d *decider) passPause(p Pause) bool {
 	end := began.Add(p.Timeout)
 	if d.now.Before(end) {
 		d.recheckAfter(end.Sub(d.now))
+		d.until(end)
 		d.say(Wait, "WaitsForPromote", fmt.Sprintf("%s; at %s: %s", ask, stamp(end), p.OnTimeout))
 		d.move.Waits = true
 		return false
@@ -219,7 +235,10 @@ func (d *decider) complete(outcome string) {
 	d.clearTarget()
 	d.st.Stable = &t
 	d.st.Outcome = outcome
-	d.seen.StableHostApps = d.seen.Candidate.HostApps // what was seen is about the stable before
+	d.seen.StableHostApps = nil // what was seen is about the stable before
+	if c := d.seen.Candidate; c != nil && c.Variant.Digest == t.Digest {
+		d.seen.StableHostApps = c.HostApps
+	}
 	d.pruneRecalls()
 	d.say(Complete, "Complete", t.Version+" is stable for everybody")
 }

@@ -1,0 +1,73 @@
+package rollout
+
+import (
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
+)
+
+// restore brings a record up to what users have that is older than that, for it came
+// back from a backup. The document says little, and what it says is kept: a target
+// has the share that it had, what was stable is stable, what was taken back stays
+// out, and whoever has a target that the record does not know gets stable.
+func (d *decider) restore() {
+	out := d.seen.Out
+	if out == nil || d.st.Sequence == 0 || out.Sequence <= d.st.Sequence || d.seen.Overtaken || d.plan.Deleting {
+		return
+	}
+	const since = "it was taken back after the backup was made that this record comes from"
+	switch t := d.st.Target; {
+	case t == nil:
+		if c := d.seen.Candidate; c != nil && d.st.Refused == nil && d.recalled(out, c.Variant.Digest) {
+			d.st.Refused = &v1alpha1.Refused{VersionRef: c.Variant.VersionRef, Digest: c.Variant.Digest, Reason: since}
+		}
+	case is(out.Target, t):
+		d.setShare(out.Split.BasisPoints)
+		return
+	case is(out.Stable, t):
+		stable := t.Version
+		d.complete(v1alpha1.OutcomePromoted)
+		d.say(TakeBack, "Restored", stable+" is stable for everybody, as it was before this record came back from a backup")
+	default:
+		d.abort(since)
+	}
+	if out.Target != nil {
+		d.recall(v1alpha1.Recall{By: out.Split.By, Seed: out.Split.Seed, BasisPoints: out.Split.BasisPoints, Digest: out.Target.Digest})
+	}
+}
+
+// outNumbers keeps delivery numbers above those that are out, whatever the record and
+// the ledger remember of them.
+func (d *decider) outNumbers() {
+	out := d.seen.Out
+	if out == nil || out.Sequence <= d.st.Sequence {
+		return
+	}
+	for _, v := range []*document.Variant{out.Stable, out.Target} {
+		if v != nil {
+			d.seen.LastDelivery = max(d.seen.LastDelivery, v.Delivery)
+		}
+	}
+	for _, r := range out.Recalls {
+		d.seen.LastDelivery = max(d.seen.LastDelivery, r.Delivery)
+	}
+}
+
+// is tells that a variant of the document is the recorded one, in the same attempt.
+func is(v *document.Variant, recorded *v1alpha1.Variant) bool {
+	return v != nil && v.Digest == recorded.Digest && v.Delivery == recorded.Delivery
+}
+
+// recalled tells that the document recalls a digest which the record knows nothing of.
+func (d *decider) recalled(out *document.Release, digest string) bool {
+	for _, r := range d.st.Recalls {
+		if r.Digest == digest {
+			return false
+		}
+	}
+	for _, r := range out.Recalls {
+		if r.Digest == digest && (out.Target == nil || out.Target.Digest != digest) && (out.Stable == nil || out.Stable.Digest != digest) {
+			return true
+		}
+	}
+	return false
+}
