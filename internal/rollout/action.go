@@ -57,3 +57,17 @@ func parseAction(value string) (parsedAction, error) {
 	}
 	return parsedAction{verb: verb, attempt: int32(attempt), arg: arg}, nil
 }
+
+// clip keeps messages within the bound of status fields. A move's message may be
+// longer: it quotes one of these, and the way out comes after.
+func clip(s string) string { return cut(s, 500) }
+
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && s[most]&0xC0 == 0x80 {
+		most--
+	}
+	return s[:most] + "…"
+}

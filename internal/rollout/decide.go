@@ -54,6 +54,10 @@ type Seen struct {
 	Unpublished bool
 	// Answers to the questions of approval steps. What is not in it is not approved.
 	Answers map[Question]Answer
+	// Guardrails that watch the target. Where those of policies could not be read, PoliciesUnread
+	// says so, and what is recorded of them stays.
+	Guardrails     []Guardrail
+	PoliciesUnread bool
 	// Action that is asked for; nil: none.
 	Action *Action
 	// LastSequence and LastDelivery are the highest numbers known outside the record: the
@@ -140,9 +144,11 @@ func (d *decider) run() {
 		return
 	}
 	d.narrow()
+	d.guard() // before the action: who promotes does not outrun a failure
 	d.act()
 	d.pauseClock()
 	d.follow()
+	d.watch()
 	d.awaitEnds()
 }
 
@@ -294,7 +300,7 @@ func (d *decider) recall(r v1alpha1.Recall) {
 
 func (d *decider) clearTarget() {
 	d.st.Target, d.st.Step, d.st.Promotion = nil, nil, ""
-	d.st.PeakBasisPoints = 0
+	d.st.PeakBasisPoints, d.st.Guardrails = 0, nil
 	d.st.PausedReason, d.st.PausedSince = "", nil
 }
 
@@ -380,18 +386,4 @@ func (d *decider) recheckAfter(after time.Duration) {
 	if d.move.Recheck == 0 || after < d.move.Recheck {
 		d.move.Recheck = after
 	}
-}
-
-// clip keeps messages within the bound of status fields. A move's message may be
-// longer: it quotes one of these, and the way out comes after.
-func clip(s string) string { return cut(s, 500) }
-
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	for most > 0 && s[most]&0xC0 == 0x80 {
-		most--
-	}
-	return s[:most] + "…"
 }

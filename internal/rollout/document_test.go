@@ -341,7 +341,7 @@ func TestPlanOf(t *testing.T) {
 		})
 	}
 	_, err := PlanOf(&v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Steps: []v1alpha1.RolloutStep{{SetPercent: &five}, {}}}})
-	if err == nil || err.Error() != "spec.steps[1]: needs setPercent, pause or approval" {
+	if err == nil || err.Error() != "spec.steps[1]: needs setPercent, pause, approval or analysis" {
 		t.Errorf("got %v", err)
 	}
 }

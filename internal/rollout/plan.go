@@ -23,12 +23,13 @@ type Plan struct {
 	DeletionPolicy  string // Retain or Remove
 }
 
-// Step is one step of a plan: a share, a pause or an approval.
+// Step is one step of a plan: a share, a pause, an approval or an analysis.
 type Step struct {
 	// BasisPoints is the share, from 0 to 10000, when the others are nil.
 	BasisPoints int32
 	Pause       *Pause
 	Approval    *Approval
+	Analysis    *Analysis
 }
 
 // Approval waits until somebody approves the step in the role.
@@ -47,11 +48,13 @@ func (s Step) Kind() string {
 		return "Pause"
 	case s.Approval != nil:
 		return "Approval"
+	case s.Analysis != nil:
+		return "Analysis"
 	}
 	return "SetPercent"
 }
 
-func (s Step) isShare() bool { return s.Pause == nil && s.Approval == nil }
+func (s Step) isShare() bool { return s.Pause == nil && s.Approval == nil && s.Analysis == nil }
 
 // PlanOf reads the plan of a Rollout. The API server has checked the fields; an
 // error here names the field that it let pass.
@@ -97,8 +100,11 @@ func stepOf(s v1alpha1.RolloutStep) (Step, error) {
 	if a := s.Approval; a != nil {
 		return Step{Approval: &Approval{Role: a.Role}}, nil
 	}
+	if a := s.Analysis; a != nil {
+		return Step{Analysis: &Analysis{Guardrails: a.Guardrails, For: time.Duration(a.Seconds) * time.Second}}, nil
+	}
 	if s.SetPercent == nil {
-		return Step{}, fmt.Errorf("needs setPercent, pause or approval")
+		return Step{}, fmt.Errorf("needs setPercent, pause, approval or analysis")
 	}
 	bp, err := BasisPoints(*s.SetPercent)
 	return Step{BasisPoints: bp}, err

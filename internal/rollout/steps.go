@@ -74,7 +74,9 @@ func (d *decider) progress() {
 		}
 		d.goTo(d.st.Step.Index + 1)
 	}
-	d.complete(outcome)
+	if d.guarded() {
+		d.complete(outcome)
+	}
 }
 
 // pass does what the step says, and tells whether it is done.
@@ -84,6 +86,10 @@ func (d *decider) pass(step Step) bool {
 		return d.passPause(*step.Pause)
 	case step.Approval != nil:
 		return d.passApproval()
+	case step.Analysis != nil:
+		return d.passAnalysis(*step.Analysis)
+	case step.BasisPoints > d.st.BasisPoints && !d.guarded():
+		return false
 	}
 	d.setShare(step.BasisPoints)
 	d.say(Advance, "Progressing", fmt.Sprintf("%s goes to %s", d.st.Target.Version, delivery.Percent(d.st.BasisPoints)))
@@ -93,6 +99,9 @@ func (d *decider) pass(step Step) bool {
 func (d *decider) pausedMessage() string {
 	if d.st.PausedReason == pausedBySpec {
 		return "spec.state is Paused; set it to Running to go on"
+	}
+	if d.st.PausedReason == pausedByGuardrail && !d.plan.Paused {
+		return d.pausedByGuardrails()
 	}
 	resume := fmt.Sprintf("annotate miniprogram.dev/action=resume@%d to go on", d.st.Attempt)
 	if d.plan.Paused {
