@@ -43,6 +43,8 @@ type Reports struct {
 	// TokenTarget and TokenStable are the parts of those that authenticate.
 	TokenTarget Tally
 	TokenStable *Tally
+	// StableBefore: stable's numbers are of an earlier interval, for everybody has the target.
+	StableBefore bool
 }
 
 // Value is the answer of a query.
@@ -52,12 +54,18 @@ type Value struct{ Number, Samples float64 }
 type Query struct {
 	Target *Value
 	// HasStable tells whether there is a stable version to compare with.
-	HasStable bool
-	Stable    *Value
+	HasStable    bool
+	Stable       *Value
+	StableBefore bool
 }
 
 // Interval is the seconds that each measurement covers.
 func Interval(g *v1alpha1.Guardrail) int32 { return cmp.Or(g.IntervalSeconds, defaultIntervalSeconds) }
+
+// Enough tells that a side has as many samples as it takes.
+func Enough(g *v1alpha1.Guardrail, samples int64) bool {
+	return samples >= cmp.Or(g.MinSamples, defaultMinSamples)
+}
 
 // Failure is the verdict about what could not be measured.
 func Failure(err error) Verdict {
@@ -66,7 +74,7 @@ func Failure(err error) Verdict {
 
 // OfReports judges what host apps reported.
 func OfReports(g *v1alpha1.Guardrail, r Reports) Verdict {
-	j := judge{g: g, unit: "launches"}
+	j := judge{g: g, unit: "launches", stable: stableWord(r.StableBefore)}
 	if g.HostReports != nil {
 		j.what = words[g.HostReports.Outcome]
 	}
@@ -84,7 +92,7 @@ func OfReports(g *v1alpha1.Guardrail, r Reports) Verdict {
 
 // OfQuery judges what Prometheus answered.
 func OfQuery(g *v1alpha1.Guardrail, q Query) Verdict {
-	j := judge{g: g, unit: "samples"}
+	j := judge{g: g, unit: "samples", stable: stableWord(q.StableBefore)}
 	if g.Prometheus != nil {
 		j.what = g.Prometheus.Template
 	}
@@ -130,6 +138,15 @@ func sideOf(v *Value) (side, error) {
 type judge struct {
 	g          *v1alpha1.Guardrail
 	what, unit string
+	// stable is what its numbers are called.
+	stable string
+}
+
+func stableWord(before bool) string {
+	if before {
+		return "stable before"
+	}
+	return "stable"
 }
 
 func (j *judge) compares() bool { return j.g.Compare == v1alpha1.CompareToStable }
@@ -143,7 +160,7 @@ func (j *judge) tallies(target Tally, stable *Tally) Verdict {
 	if stable == nil || !j.compares() {
 		return j.judge(t, nil)
 	}
-	if stable.Bad < 0 || stable.Launches < 0 || stable.Bad > stable.Launches && stable.Launches >= j.minSamples() {
+	if stable.Bad < 0 || stable.Launches < 0 || stable.Bad > stable.Launches && Enough(j.g, stable.Launches) {
 		// A share of stable that cannot be would let every target pass.
 		return Failure(fmt.Errorf("stable: %d of %d launches", stable.Bad, stable.Launches))
 	}
@@ -174,17 +191,17 @@ func (j *judge) judge(target side, stable *side) Verdict {
 		return Verdict{Outcome: v1alpha1.GuardrailInconclusive, NoData: true,
 			Message: fmt.Sprintf("%s: no %s of the target in %d s", j.what, j.unit, Interval(j.g))}
 	}
-	if target.samples < j.minSamples() {
+	if !Enough(j.g, target.samples) {
 		return j.tooFew(target.samples, "the target")
 	}
-	if stable != nil && stable.samples < j.minSamples() {
+	if stable != nil && !Enough(j.g, stable.samples) {
 		return j.tooFew(stable.samples, "stable")
 	}
 	figures := fmt.Sprintf("%s %s of %s %s", j.what, j.text(target.number), thousands(target.samples), j.unit)
 	above, how := target.number, "above "+j.limit()
 	switch {
 	case stable != nil:
-		figures += fmt.Sprintf(", stable %s of %s", j.text(stable.number), thousands(stable.samples))
+		figures += fmt.Sprintf(", %s %s of %s", j.stable, j.text(stable.number), thousands(stable.samples))
 		above, how = new(big.Rat).Sub(target.number, stable.number), "more than "+j.limit()+" above"
 	case j.compares():
 		figures += ", and no stable to compare with"

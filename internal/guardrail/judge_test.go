@@ -65,6 +65,10 @@ func TestReportsOfHostApps(t *testing.T) {
 			whiteScreens("0%", toStable), proven(Tally{0, 412}, &Tally{1, 9120}),
 			Verdict{Outcome: pass, Message: "white screens 0 % of 412 launches, stable 0.01 % of 9,120: not more than 0 % above"},
 		},
+		"stable's numbers may be of before": {
+			whiteScreens("2%", toStable), Reports{TokenTarget: Tally{13, 412}, TokenStable: &Tally{37, 9120}, StableBefore: true},
+			Verdict{Outcome: fail, Message: "white screens 3.16 % of 412 launches, stable before 0.41 % of 9,120: more than 2 % above"},
+		},
 		"a first release is compared with nothing": {
 			whiteScreens("2%", toStable), proven(Tally{13, 412}, nil),
 			Verdict{Outcome: fail, Message: "white screens 3.16 % of 412 launches, and no stable to compare with: above 2 %"},
@@ -146,11 +150,11 @@ func TestAnswersOfQueries(t *testing.T) {
 	}{
 		"a value above the limit fails":        {slow(), Query{Target: &Value{0.5, 100}}, Verdict{Outcome: fail, Message: "p95 0.5 of 100 samples: above 0.3"}},
 		"a value below passes":                 {slow(), Query{Target: &Value{0.25, 100}}, Verdict{Outcome: pass, Message: "p95 0.25 of 100 samples: not above 0.3"}},
-		"stable is compared":                   {slow(toStable), Query{&Value{1.5, 100}, true, &Value{1, 200}}, Verdict{Outcome: fail, Message: "p95 1.5 of 100 samples, stable 1 of 200: more than 0.3 above"}},
+		"stable is compared":                   {slow(toStable), Query{Target: &Value{1.5, 100}, HasStable: true, Stable: &Value{1, 200}}, Verdict{Outcome: fail, Message: "p95 1.5 of 100 samples, stable 1 of 200: more than 0.3 above"}},
 		"no series is no data":                 {slow(), Query{}, Verdict{Outcome: open, NoData: true, Message: "p95: no samples of the target in 60 s"}},
 		"a share of nothing is no data":        {slow(), Query{Target: &Value{math.NaN(), 0}}, Verdict{Outcome: open, NoData: true, Message: "p95: no samples of the target in 60 s"}},
 		"no series of stable is too few":       {slow(toStable), Query{Target: &Value{1.5, 100}, HasStable: true}, Verdict{Outcome: open, Message: "p95: 0 samples of stable in 60 s, and it takes 100"}},
-		"too few of stable":                    {slow(toStable), Query{&Value{1.5, 100}, true, &Value{1, 99.9}}, Verdict{Outcome: open, Message: "p95: 99 samples of stable in 60 s, and it takes 100"}},
+		"too few of stable":                    {slow(toStable), Query{Target: &Value{1.5, 100}, HasStable: true, Stable: &Value{1, 99.9}}, Verdict{Outcome: open, Message: "p95: 99 samples of stable in 60 s, and it takes 100"}},
 		"no number is an error":                {slow(), Query{Target: &Value{math.NaN(), 100}}, Verdict{Outcome: failure, Message: "it could not be measured: target: the value is NaN"}},
 		"infinity is an error":                 {slow(), Query{Target: &Value{math.Inf(1), 100}}, Verdict{Outcome: failure, Message: "it could not be measured: target: the value is +Inf"}},
 		"a negative value is an error":         {slow(), Query{Target: &Value{-0.1, 100}}, Verdict{Outcome: failure, Message: "it could not be measured: target: the value is -0.1"}},
@@ -158,8 +162,8 @@ func TestAnswersOfQueries(t *testing.T) {
 		"samples that are no number":           {slow(), Query{Target: &Value{0.1, math.NaN()}}, Verdict{Outcome: failure, Message: "it could not be measured: target: the number of samples is NaN"}},
 		"endless samples":                      {slow(), Query{Target: &Value{0.1, math.Inf(1)}}, Verdict{Outcome: failure, Message: "it could not be measured: target: the number of samples is +Inf"}},
 		"negative samples":                     {slow(), Query{Target: &Value{0.1, -5}}, Verdict{Outcome: failure, Message: "it could not be measured: target: the number of samples is -5"}},
-		"stable's error is one":                {slow(toStable), Query{&Value{0.1, 100}, true, &Value{math.Inf(1), 200}}, Verdict{Outcome: failure, Message: "it could not be measured: stable: the value is +Inf"}},
-		"of stable that is not asked it isn't": {slow(), Query{&Value{0.1, 100}, true, &Value{math.Inf(1), 200}}, Verdict{Outcome: pass, Message: "p95 0.1 of 100 samples: not above 0.3"}},
+		"stable's error is one":                {slow(toStable), Query{Target: &Value{0.1, 100}, HasStable: true, Stable: &Value{math.Inf(1), 200}}, Verdict{Outcome: failure, Message: "it could not be measured: stable: the value is +Inf"}},
+		"of stable that is not asked it isn't": {slow(), Query{Target: &Value{0.1, 100}, HasStable: true, Stable: &Value{math.Inf(1), 200}}, Verdict{Outcome: pass, Message: "p95 0.1 of 100 samples: not above 0.3"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, OfQuery(test.guardrail, test.query)); diff != "" {
