@@ -18,6 +18,14 @@ const (
 	GuardrailInconclusive = "Inconclusive"
 	GuardrailError        = "Error"
 
+	OutcomeLaunchFailed  = "LaunchFailed"
+	OutcomeWhiteScreen   = "WhiteScreen"
+	OutcomeCrashed       = "Crashed"
+	OutcomeUnresponsive  = "Unresponsive"
+	OutcomeScriptError   = "ScriptError"
+	OutcomePackageFailed = "PackageFailed"
+	OutcomePrematureExit = "PrematureExit"
+
 	CalendarAllow = "Allow"
 	CalendarDeny  = "Deny"
 )

@@ -22,6 +22,9 @@ const (
 	ConditionProgressing = "Progressing"
 	// ConditionPaused: the rollout holds until somebody lets it go on.
 	ConditionPaused = "Paused"
+	// ConditionGuardrailsHealthy: every guardrail of the target that is under way passed when
+	// it was measured last; Unknown where that cannot be said.
+	ConditionGuardrailsHealthy = "GuardrailsHealthy"
 	// ConditionAborted: the target was taken back; it stays so until Git names
 	// another or somebody retries.
 	ConditionAborted = "Aborted"

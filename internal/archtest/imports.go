@@ -10,15 +10,16 @@ import (
 // layers tell which of our folders may import which: one of a higher
 // number those of a lower one, never the other way nor sideways.
 var layers = map[string]int{
-	"api":               0,
-	"sdk/go":            0,
-	"internal/bundle":   1,
-	"internal/policy":   1,
-	"internal/gate":     1,
-	"internal/rollout":  1,
-	"internal/delivery": 1,
-	"internal/detect":   1,
-	"internal/schedule": 1,
+	"api":                0,
+	"sdk/go":             0,
+	"internal/bundle":    1,
+	"internal/policy":    1,
+	"internal/gate":      1,
+	"internal/rollout":   1,
+	"internal/guardrail": 1,
+	"internal/delivery":  1,
+	"internal/detect":    1,
+	"internal/schedule":  1,
 	// Go embeds only what lies beside or below it, so the policies are a package where they stand.
 	"config/admission":    2,
 	"internal/task":       2,

@@ -28,6 +28,9 @@ type metrics struct {
 	blobs      *prometheus.CounterVec
 	blobCached prometheus.Gauge
 	blobLoaded prometheus.Counter
+
+	reports *prometheus.CounterVec
+	ignored *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -60,9 +63,13 @@ func newMetrics() *metrics {
 			Help: "Blobs asked for, by result: hit, miss, mismatch or error."}, []string{"result"}),
 		blobCached: gauge("blob_cache_bytes", "Size of the blobs in the disk cache."),
 		blobLoaded: counter("blob_loaded_bytes_total", "Bytes read from the registry."),
+		reports: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "reports_total",
+			Help: "Reports of host apps that were counted, by event."}, []string{"event"}),
+		ignored: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "reports_ignored_total",
+			Help: "Reports that were not counted, by reason: event, version or repeated."}, []string{"reason"}),
 	}
 	m.registry.MustRegister(m.requests, m.durations, m.documents, m.hostApps, m.changed, m.swaps, m.rejected, m.kept,
-		m.watchFails, m.keyFails, m.diskFails, m.blobs, m.blobCached, m.blobLoaded,
+		m.watchFails, m.keyFails, m.diskFails, m.blobs, m.blobCached, m.blobLoaded, m.reports, m.ignored,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

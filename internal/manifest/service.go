@@ -60,7 +60,11 @@ type Service struct {
 	store   *store
 	disk    *diskCopy // nil: none
 	blobs   *blobCache
-	ready   atomic.Bool
+	counts  *counts
+	// instance and started tell this run from others.
+	instance string
+	started  time.Time
+	ready    atomic.Bool
 	// away: the publication namespace could not be read when it was last tried.
 	away atomic.Bool
 	// draining: every answer asks its client to close the connection.
@@ -79,6 +83,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{options: o, log: o.Log, metrics: newMetrics()}
 	s.store = newStore(o.Log, s.metrics, o.Now, keys)
+	s.counts, s.instance, s.started = newCounts(s.store.current.Load), newInstance(), o.Now()
 	s.blobs, err = openBlobCache(o.CacheDir, o.CacheBytes, o.MaxBlobBytes, o.Blobs, s.metrics)
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ const everybody = 10000
 // that audit.
 //
 // The first share is the least setPercent above 0; a plan that has none begins
-// with everybody. The bake time is the sum of pause.seconds that stand behind the
+// with everybody. The bake time is the sum of pause.seconds and analysis.seconds that stand behind the
 // first share and before the share of everybody, whether a step names that or the
 // plan ends, and the bake after the last share if that is less than everybody. A
 // preset is the steps that it stands for. Pauses for a person and approvals count nothing: they end at once if
@@ -66,6 +66,8 @@ func planOf(steps []v1alpha1.RolloutStep, bakeSeconds int64) plan {
 			}
 		case s.Pause != nil && share > 0 && share < everybody:
 			p.bakeSeconds += s.Pause.Seconds
+		case s.Analysis != nil && share > 0 && share < everybody:
+			p.bakeSeconds += s.Analysis.Seconds
 		}
 	}
 	if share > 0 && share < everybody {

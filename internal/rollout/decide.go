@@ -57,6 +57,10 @@ type Seen struct {
 	Calendars []schedule.Calendar
 	// Answers to the questions of approval steps. What is not in it is not approved.
 	Answers map[Question]Answer
+	// Guardrails that watch the target. Where those of policies could not be read, PoliciesUnread
+	// says so, and what is recorded of them stays.
+	Guardrails     []Guardrail
+	PoliciesUnread bool
 	// Action that is asked for; nil: none.
 	Action *Action
 	// LastSequence and LastDelivery are the highest numbers known outside the record: the
@@ -159,9 +163,11 @@ func (d *decider) run() {
 		return
 	}
 	d.narrow()
+	d.guard() // before the action: who promotes does not outrun a failure
 	d.act()
 	d.pauseClock()
 	d.follow()
+	d.watch()
 	d.awaitEnds()
 	d.countHeld()
 }
@@ -314,7 +320,7 @@ func (d *decider) recall(r v1alpha1.Recall) {
 
 func (d *decider) clearTarget() {
 	d.st.Target, d.st.Step, d.st.Promotion = nil, nil, ""
-	d.st.PeakBasisPoints = 0
+	d.st.PeakBasisPoints, d.st.Guardrails = 0, nil
 	d.st.PausedReason, d.st.PausedSince = "", nil
 }
 

@@ -11,9 +11,10 @@
 //  1. the target was rejected or withdrawn, or the program is suspended: abort
 //  2. stable was withdrawn or rejected: the newest servable version of the rollback history, else none
 //  3. deletion: what stays is what the deletion policy says
-//  4. the action: abort, promote, promote-full, retry, pause, resume, rollback
-//  5. what Git names: a new target, a rollback, or the way back to stable
-//  6. the steps of the target that is under way
+//  4. a guardrail failed: pause or abort
+//  5. the action: abort, promote, promote-full, retry, pause, resume, rollback
+//  6. what Git names: a new target, a rollback, or the way back to stable
+//  7. the steps of the target that is under way
 //
 // # Worked examples
 //
@@ -53,6 +54,25 @@
 // the approval is there. Refusing it would be simpler, but an answered action
 // is never performed again: the operator could not ask for the same a second
 // time, after the approval.
+//
+// # Guardrails
+//
+// They watch from the first share on. With guardrail white, whose onFailure is Pause, and an
+// analysis of it for 60 s instead of the pause:
+//
+//	recorded                      seen                          recorded next
+//	step 1, 5 %, white new        –                             unchanged, holds: no whole interval was measured yet
+//	step 1, 5 %, white new        white passed for 60 s         step 3, 25 %, white Passed
+//	step 1, 5 %                   white failed                  white Failed with its figures, paused: Guardrail
+//	paused, white Failed          resume@2                      not paused, white Inconclusive since now
+//	step 1, 5 %                   white has no data             unchanged, holds; onNoData Abort: refused 1.1.0
+//	step 2, 5 %, white Error      promote@2/2                   unchanged: Refused, for it is a share that waits
+//	step 2, 5 %, white Error      promote-full@2                stable 1.1.0, FastPromoted
+//
+// A measurement counts when its interval began after the last change of the recorded
+// word, which is after the share was out, and after somebody resumed: so who resumes is
+// not stopped by what was looked at, and a failure has to come again. Words are recorded
+// when they change, and so are figures: a measurement that says the same is no write.
 //
 // # Numbers
 //

@@ -329,7 +329,7 @@ func TestPlanOfNamesTheFieldThatItCannotRead(t *testing.T) {
 		return v1alpha1.RolloutSpec{Calendar: []v1alpha1.CalendarEntry{{Schedule: "* * * * *", DurationSeconds: 60, Effect: "Allow"}, e}}
 	}
 	for want, spec := range map[string]v1alpha1.RolloutSpec{
-		"spec.steps[1]: needs setPercent, pause or approval":                                                {Steps: []v1alpha1.RolloutStep{{SetPercent: &five}, {}}},
+		"spec.steps[1]: needs setPercent, pause, approval or analysis":                                      {Steps: []v1alpha1.RolloutStep{{SetPercent: &five}, {}}},
 		"spec.preset.linear.percent must be from 1 to 100, not 0":                                           {Preset: &v1alpha1.Preset{Type: "Linear", Linear: &v1alpha1.LinearPreset{}}},
 		`spec.calendar[1].timeZone: "Local" is where the manager runs: name a place, such as Asia/Shanghai`: calendar(v1alpha1.CalendarEntry{Schedule: "0 9 * * *", DurationSeconds: 60, TimeZone: "Local", Effect: "Deny"}),
 	} {

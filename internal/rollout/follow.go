@@ -117,6 +117,9 @@ func (d *decider) promote(p parsedAction) (result, message string) {
 	if q, lacks := d.lacking(at + 1); lacks {
 		return resultRefused, d.unpromotable(q)
 	}
+	if why := d.promotable(at); why != nil {
+		return resultRefused, why.Message
+	}
 	d.goTo(index + 1)
 	return resultDone, fmt.Sprintf("step %d is done", index)
 }
@@ -126,7 +129,9 @@ func (d *decider) pauseOrResume(verb string) (result, message string) {
 	case d.st.Target == nil:
 		return resultRefused, "no target is under way"
 	case verb == VerbPause:
-		d.pause(pausedByUser)
+		if d.st.PausedReason != pausedByGuardrail { // which says more, and needs a person as well
+			d.pause(pausedByUser)
+		}
 		return resultDone, "the share does not grow until somebody resumes"
 	case d.plan.Paused:
 		return resultRefused, "spec.state is Paused: set it to Running instead"
@@ -134,6 +139,7 @@ func (d *decider) pauseOrResume(verb string) (result, message string) {
 		return resultRefused, "the rollout is not paused"
 	}
 	d.resume()
+	d.measureAnew()
 	return resultDone, "the rollout goes on"
 }
 

@@ -26,14 +26,16 @@ type Plan struct {
 	ProgressDeadline time.Duration
 }
 
-// Step is one step of a plan: a share, a pause, an approval, or the bake at its end.
+// Step is one step of a plan: a share, a pause, an approval, an analysis, or the
+// bake at its end.
 type Step struct {
 	// BasisPoints is the share, from 0 to 10000, when the others are nil.
 	BasisPoints int32
 	Pause       *Pause
 	Approval    *Approval
 	// Bake is how long the target stays at the last share.
-	Bake time.Duration
+	Bake     time.Duration
+	Analysis *Analysis
 }
 
 // Approval waits until somebody approves the step in the role.
@@ -54,11 +56,15 @@ func (s Step) Kind() string {
 		return "Approval"
 	case s.Bake > 0:
 		return "Bake"
+	case s.Analysis != nil:
+		return "Analysis"
 	}
 	return "SetPercent"
 }
 
-func (s Step) isShare() bool { return s.Pause == nil && s.Approval == nil && s.Bake == 0 }
+func (s Step) isShare() bool {
+	return s.Pause == nil && s.Approval == nil && s.Analysis == nil && s.Bake == 0
+}
 
 // PlanOf reads the plan of a Rollout. An error names the field that the API server
 // cannot judge and has let pass: by such a plan nothing may grow, and the rest of
@@ -125,8 +131,11 @@ func stepOf(s v1alpha1.RolloutStep) (Step, error) {
 	if a := s.Approval; a != nil {
 		return Step{Approval: &Approval{Role: a.Role}}, nil
 	}
+	if a := s.Analysis; a != nil {
+		return Step{Analysis: &Analysis{Guardrails: a.Guardrails, For: time.Duration(a.Seconds) * time.Second}}, nil
+	}
 	if s.SetPercent == nil {
-		return Step{}, fmt.Errorf("needs setPercent, pause or approval")
+		return Step{}, fmt.Errorf("needs setPercent, pause, approval or analysis")
 	}
 	bp, err := schedule.BasisPoints(*s.SetPercent)
 	if err != nil {

@@ -67,7 +67,7 @@ func (d *decider) progress() {
 	if d.st.Promotion == v1alpha1.PromotionFull {
 		outcome = v1alpha1.OutcomeFastPromoted
 		skipped := d.plan.shareAt(int(d.st.Step.Index))
-		if skipped > d.st.BasisPoints && d.closed() {
+		if skipped > d.st.BasisPoints && !d.mayGrow() {
 			return
 		}
 		d.setShare(skipped)
@@ -78,11 +78,14 @@ func (d *decider) progress() {
 		}
 		d.goTo(d.st.Step.Index + 1)
 	}
-	if d.closed() {
-		return // everybody else would get it
+	if d.mayGrow() { // everybody else would get it
+		d.complete(outcome)
 	}
-	d.complete(outcome)
 }
+
+// mayGrow tells whether guardrails and calendar let the share grow. If not, it says
+// what is waited for.
+func (d *decider) mayGrow() bool { return d.guarded() && !d.closed() }
 
 // pass does what the step says, and tells whether it is done.
 func (d *decider) pass(step Step) bool {
@@ -93,7 +96,9 @@ func (d *decider) pass(step Step) bool {
 		return d.passApproval()
 	case step.Bake > 0:
 		return d.passPause(Pause{Wait: step.Bake})
-	case step.BasisPoints > d.st.BasisPoints && d.closed():
+	case step.Analysis != nil:
+		return d.passAnalysis(*step.Analysis)
+	case step.BasisPoints > d.st.BasisPoints && !d.mayGrow():
 		return false
 	}
 	d.setShare(step.BasisPoints)
@@ -104,6 +109,9 @@ func (d *decider) pass(step Step) bool {
 func (d *decider) pausedMessage() string {
 	if d.st.PausedReason == pausedBySpec {
 		return "spec.state is Paused; set it to Running to go on"
+	}
+	if d.st.PausedReason == pausedByGuardrail && !d.plan.Paused {
+		return d.pausedByGuardrails()
 	}
 	resume := fmt.Sprintf("annotate miniprogram.dev/action=resume@%d to go on", d.st.Attempt)
 	if d.plan.Paused {
