@@ -48,6 +48,9 @@ type Seen struct {
 	Remarks []string
 	// StableHostApps are those for which stable is approved.
 	StableHostApps []string
+	// FallbackHostApps maps digests of the rollback history, and of stable, to the host apps for
+	// which they are approved. What is not in it is not known.
+	FallbackHostApps map[string][]string
 	// Poll intervals of the host apps, in seconds: the least of each.
 	PollRest, PollBusy int32
 	// Unpublished says that what was recorded is not out yet: no pause counts before it is.
@@ -142,6 +145,8 @@ func (d *decider) run() {
 	d.narrow()
 	d.act()
 	d.pauseClock()
+	d.followAudience()
+	d.closeWindow()
 	d.follow()
 	d.awaitEnds()
 }
@@ -267,10 +272,8 @@ func (d *decider) abort(why string) {
 // only go forward get stable under a new number.
 func (d *decider) takeBack(outcome, why string) {
 	t := d.st.Target
-	if d.st.PeakBasisPoints > 0 && d.st.Document != nil {
-		d.recall(v1alpha1.Recall{
-			By: d.st.Document.By, Seed: d.st.Document.Seed, BasisPoints: d.st.PeakBasisPoints, Digest: t.Digest,
-		})
+	if d.st.Document != nil {
+		d.recallTarget()
 	}
 	d.remember(t, outcome, why)
 	d.clearTarget()
@@ -282,13 +285,19 @@ func (d *decider) takeBack(outcome, why string) {
 func (d *decider) recall(r v1alpha1.Recall) {
 	r.Delivery = d.nextDelivery()
 	d.st.Recalls = append(d.st.Recalls, r)
-	if len(d.st.Recalls) <= maxRecalls {
+	if !tooManyRecalls(d.st.Recalls) {
 		return
 	}
-	d.st.Recalls = d.st.Recalls[1:]
 	if d.st.Stable != nil {
 		d.st.Stable.Delivery = d.nextDelivery()
 		d.st.Recalls = nil
+		return
+	}
+	// Without stable a recall only removes, and only the digest that it names.
+	last := &d.st.Recalls[len(d.st.Recalls)-1]
+	last.BasisPoints, last.Audience = everyone, nil
+	if len(d.st.Recalls) > maxRecalls {
+		d.st.Recalls = d.st.Recalls[1:]
 	}
 }
 

@@ -70,13 +70,15 @@ type record struct {
 	aborted map[string]string
 	// admitted are the digests that were once let through the gate.
 	admitted map[string]bool
+	// number is the highest delivery number that each user was handed.
+	number map[string]int64
 }
 
 func newWorld() *world {
 	w := &world{
 		now: now, plan: planTo("1.0.0"), facts: map[string]*facts{}, hostApps: []string{"wallet"}, answers: map[Question]Answer{},
 		program: &Program{Availability: v1alpha1.AvailabilityListed, DisplayName: "Shop"},
-		record:  record{aborted: map[string]string{}, admitted: map[string]bool{}},
+		record:  record{aborted: map[string]string{}, admitted: map[string]bool{}, number: map[string]int64{}},
 	}
 	for _, v := range allVersions {
 		w.facts[v] = &facts{hostApps: []string{"wallet"}}
@@ -264,6 +266,7 @@ func (w *world) pass(t *rapid.T) {
 	checkGate(t, &before, &after, seen)
 	checkApprovals(t, w.plan, before.status, after.status, seen)
 	checkAborts(t, w.plan, &before, &after)
+	checkAudience(t, w, &before, &after, seen)
 	checkNumbers(t, before.status, after.status, seen)
 	checkSequence(t, before.status, after.status, seen)
 	checkDocument(t, after.status, seen)
@@ -296,7 +299,7 @@ func stored(t *rapid.T, st v1alpha1.RolloutStatus) v1alpha1.RolloutStatus {
 }
 
 func (r record) clone() record {
-	return record{status: *r.status.DeepCopy(), aborted: maps.Clone(r.aborted), admitted: maps.Clone(r.admitted)}
+	return record{status: *r.status.DeepCopy(), aborted: maps.Clone(r.aborted), admitted: maps.Clone(r.admitted), number: maps.Clone(r.number)}
 }
 
 func digest(v *v1alpha1.Variant) string {
@@ -582,6 +585,9 @@ func (w *world) checkWayOut(t *rapid.T, st v1alpha1.RolloutStatus, move Move) {
 	for _, c := range commands {
 		if strings.HasPrefix(c, VerbRetry) && (!open(seen) || !servedAnd(st, seen) || w.plan.Paused || seen.Candidate.Variant.Digest != st.Refused.Digest) {
 			continue // the message names another version as the other way
+		}
+		if strings.HasPrefix(c, VerbRetry) && w.plan.Window.closed(w.now) {
+			continue // the answer says that the window has to be opened first
 		}
 		if st.LastAction != nil && st.LastAction.Value == c {
 			continue // it was answered before
