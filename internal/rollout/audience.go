@@ -15,12 +15,8 @@ const (
 	reasonWindowNotOpen  = "WindowNotOpen"
 )
 
-// Bounds on hashes of keys in the record: maxNamed in one list, as a document has
-// them, and maxRecalled in all recalls together.
-const (
-	maxNamed    = document.MaxHashes
-	maxRecalled = 2000
-)
+// maxNamed bounds one list of hashes in the record, as a document has it.
+const maxNamed = document.MaxHashes
 
 // everyone is the share of all who are in the audience.
 const everyone = 10000
@@ -124,37 +120,6 @@ func (d *decider) setAudience(next v1alpha1.AudienceFacts) {
 	if len(next.Include)+len(next.Exclude)+len(next.Rules)+len(next.Had) > 0 {
 		facts.Audience = &next
 	}
-}
-
-// recallTarget remembers who had the target: by the share, and by name. A rule that
-// did not hold is forgotten, for attributes change.
-func (d *decider) recallTarget() {
-	facts := d.st.Document
-	r := v1alpha1.Recall{By: facts.By, Seed: facts.Seed, BasisPoints: d.st.PeakBasisPoints, Digest: d.st.Target.Digest}
-	if a := facts.Audience; a != nil {
-		include, exclude := either(without(a.Include, a.Exclude), a.Had), without(a.Exclude, a.Had)
-		if len(include)+len(exclude) > 0 {
-			r.Audience = &v1alpha1.RecallAudience{Seed: a.Seed, Include: include, Exclude: exclude}
-		}
-	}
-	if r.BasisPoints > 0 || r.Audience != nil && len(r.Audience.Include) > 0 {
-		d.recall(r)
-	}
-}
-
-// tooManyRecalls tells that the recalls cannot be told apart any longer: they are too
-// many, or name too many users.
-func tooManyRecalls(recalls []v1alpha1.Recall) bool {
-	hashes := 0
-	for _, r := range recalls {
-		if a := r.Audience; a != nil {
-			hashes += len(a.Include) + len(a.Exclude)
-			if len(a.Include) > maxNamed {
-				return true
-			}
-		}
-	}
-	return len(recalls) > maxRecalls || hashes > maxRecalled
 }
 
 // awaitCompletion tells whether a target that has passed all its steps may become

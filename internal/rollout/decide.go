@@ -105,7 +105,6 @@ const (
 	defaultPollRest = 1800
 	defaultPollBusy = 300
 	abortPollPeriod = 24 * time.Hour
-	maxRecalls      = 20
 )
 
 // Decide returns the next move. It is total: it has an answer for every record,
@@ -280,27 +279,6 @@ func (d *decider) takeBack(outcome, why string) {
 	d.st.Outcome = outcome
 }
 
-// recall remembers who has to get stable under a new number. When there are too
-// many to remember, everybody does.
-func (d *decider) recall(r v1alpha1.Recall) {
-	r.Delivery = d.nextDelivery()
-	d.st.Recalls = append(d.st.Recalls, r)
-	if !tooManyRecalls(d.st.Recalls) {
-		return
-	}
-	if d.st.Stable != nil {
-		d.st.Stable.Delivery = d.nextDelivery()
-		d.st.Recalls = nil
-		return
-	}
-	// Without stable a recall only removes, and only the digest that it names.
-	last := &d.st.Recalls[len(d.st.Recalls)-1]
-	last.BasisPoints, last.Audience = everyone, nil
-	if len(d.st.Recalls) > maxRecalls {
-		d.st.Recalls = d.st.Recalls[1:]
-	}
-}
-
 func (d *decider) clearTarget() {
 	d.st.Target, d.st.Step, d.st.Promotion = nil, nil, ""
 	d.st.PeakBasisPoints = 0
@@ -362,16 +340,6 @@ func (d *decider) nextDelivery() int64 {
 	last := max(d.st.LastDelivery, d.seen.LastDelivery)
 	d.st.LastDelivery = max(last+1, int64(d.now.Sub(deliveryEpoch)/time.Minute))
 	return d.st.LastDelivery
-}
-
-// pruneRecalls drops recalls that stable's own number has passed.
-func (d *decider) pruneRecalls() {
-	if d.st.Stable == nil {
-		return
-	}
-	d.st.Recalls = slices.DeleteFunc(d.st.Recalls, func(r v1alpha1.Recall) bool {
-		return r.Delivery < d.st.Stable.Delivery
-	})
 }
 
 // say records the move's verb and reason. A take-back is never talked over by
