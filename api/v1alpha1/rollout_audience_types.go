@@ -22,10 +22,11 @@ type Audience struct {
 	// nobody.
 	// +optional
 	Exclude *AudienceKeys `json:"exclude,omitempty"`
-	// rules that all must hold. An attribute that host apps do not send fulfils none. Unset: no
-	// condition.
+	// rules that all must hold. An attribute that host apps do not send fulfils none. Their values
+	// have 16,384 characters together at most. Unset: no condition.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:XValidation:rule="self.map(r, r.values.map(v, size(v)).sum()).sum() <= 16384",message="audience.rules: the values of all rules together have 16384 characters at most"
 	// +listType=atomic
 	// +optional
 	Rules []AudienceRule `json:"rules,omitempty"`
@@ -38,55 +39,21 @@ type Audience struct {
 }
 
 // AudienceKeys are keys of users as host apps send them. They are published only as hashes.
-// +kubebuilder:validation:ExactlyOneOf=users;from
 type AudienceKeys struct {
-	// users by their keys. Unset: from has them.
+	// users by their keys.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1000
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=128
 	// +listType=set
-	// +optional
+	// +required
 	Users []string `json:"users,omitempty"`
-	// from are lists that are kept elsewhere, one key a line; 100,000 keys together at most. They are
-	// read when a target starts and when this spec changes. Unset: users has them.
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=16
-	// +listType=atomic
-	// +optional
-	From []AudienceSource `json:"from,omitempty"`
-}
-
-// AudienceSource is a list of keys that is kept elsewhere.
-type AudienceSource struct {
-	// configMap in the namespace of the Rollout.
-	// +required
-	ConfigMap AudienceConfigMap `json:"configMap,omitzero"`
-}
-
-// AudienceConfigMap is a list in a ConfigMap.
-type AudienceConfigMap struct {
-	// name of the ConfigMap.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	// +required
-	Name string `json:"name,omitempty"`
-	// key under which the list stands.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	// +required
-	Key string `json:"key,omitempty"`
-	// sha256 that the list must have, in lower-case hexadecimal digits. Unset: any.
-	// +kubebuilder:validation:MinLength=64
-	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
-	// +optional
-	SHA256 string `json:"sha256,omitempty"`
 }
 
 // AudienceRule is a condition on one attribute.
 // +kubebuilder:validation:XValidation:rule="!(self.operator in ['AtLeast', 'AtMost']) || size(self.values) == 1",message="AtLeast and AtMost take one value"
 // +kubebuilder:validation:XValidation:rule="self.operator != 'Between' || size(self.values) == 2",message="Between takes two values, the lower first"
+// +kubebuilder:validation:XValidation:rule="!(self.operator in ['AtLeast', 'AtMost', 'Between']) || self.values.all(v, v.matches('^[0-9]+([.][0-9]+)*(-[0-9A-Za-z-]+([.][0-9A-Za-z-]+)*)?$'))",message="AtLeast, AtMost and Between compare versions: write values such as 8.0.10 or 8.1.0-rc.1"
 type AudienceRule struct {
 	// attribute that host apps send: city, deviceModel, osVersion, platform, network, hostAppVersion,
 	// language, or one of the host app's own.
@@ -110,8 +77,7 @@ type AudienceRule struct {
 	Values []string `json:"values,omitempty"`
 }
 
-// Window is when, and for how many users, the target is handed out. Who is included by name gets
-// it all the same.
+// Window is when the target is handed out. Who is included by name gets it all the same.
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="!has(self.start) || !has(self.end) || self.start < self.end",message="window.start must be before window.end"
 type Window struct {
@@ -121,15 +87,87 @@ type Window struct {
 	// end of the window, which does not belong to it. Unset: open.
 	// +optional
 	End *metav1.Time `json:"end,omitempty"`
-	// users after which the window closes: about as many, counted from what host apps with tokens report as
-	// installed. Unset: any number.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=1000000000
-	// +optional
-	Users int64 `json:"users,omitempty"`
 	// afterWindow says what becomes of the target when the window has closed: Hold keeps it for those who
-	// are included by name until a person goes on, Abort takes it back. Unset means Hold.
+	// are included by name until a person goes on, Abort takes it back, also while it is paused. Unset means
+	// Hold.
 	// +kubebuilder:validation:Enum=Hold;Abort
 	// +optional
 	AfterWindow string `json:"afterWindow,omitempty"`
+}
+
+// AudienceFacts are who may get the target that is under way, as recorded. Of users' keys there are
+// only hashes: the first 16 bytes of sha256(seed:key), base64url, sorted.
+type AudienceFacts struct {
+	// seed that is hashed with each key.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +required
+	Seed string `json:"seed,omitempty"`
+	// include has the hashes of who gets it by name. Unset: nobody.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=1000
+	// +kubebuilder:validation:items:MinLength=22
+	// +kubebuilder:validation:items:MaxLength=22
+	// +listType=atomic
+	// +optional
+	Include []string `json:"include,omitempty"`
+	// exclude has the hashes of who never gets it. Unset: nobody.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=1000
+	// +kubebuilder:validation:items:MinLength=22
+	// +kubebuilder:validation:items:MaxLength=22
+	// +listType=atomic
+	// +optional
+	Exclude []string `json:"exclude,omitempty"`
+	// rules that all must hold. Unset: no condition.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=20
+	// +listType=atomic
+	// +optional
+	Rules []AudienceRule `json:"rules,omitempty"`
+	// had has the hashes of who may have had it in this attempt and lost it by a change of the
+	// lists; 1001: more than are told apart. Unset: nobody.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=1001
+	// +kubebuilder:validation:items:MinLength=22
+	// +kubebuilder:validation:items:MaxLength=22
+	// +listType=atomic
+	// +optional
+	Had []string `json:"had,omitempty"`
+}
+
+// WindowFacts are when the target that is under way is handed out, as recorded.
+// +kubebuilder:validation:MinProperties=1
+type WindowFacts struct {
+	// start of the window, which belongs to it. Unset: open.
+	// +optional
+	Start *metav1.Time `json:"start,omitempty"`
+	// end of the window, which does not belong to it. Unset: open.
+	// +optional
+	End *metav1.Time `json:"end,omitempty"`
+}
+
+// RecallAudience is who had a target that was taken back by name, and who never had it, as hashes.
+type RecallAudience struct {
+	// seed that is hashed with each key.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +required
+	Seed string `json:"seed,omitempty"`
+	// include has the hashes of who had it by name, or lost it. Unset: nobody.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=1000
+	// +kubebuilder:validation:items:MinLength=22
+	// +kubebuilder:validation:items:MaxLength=22
+	// +listType=atomic
+	// +optional
+	Include []string `json:"include,omitempty"`
+	// exclude has the hashes of who never had it. Unset: nobody.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=1000
+	// +kubebuilder:validation:items:MinLength=22
+	// +kubebuilder:validation:items:MaxLength=22
+	// +listType=atomic
+	// +optional
+	Exclude []string `json:"exclude,omitempty"`
 }

@@ -127,6 +127,21 @@ type DocumentFacts struct {
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Seed string `json:"seed,omitempty"`
+	// audience of the target. Unset: everybody.
+	// +optional
+	Audience *AudienceFacts `json:"audience,omitempty"`
+	// window of the target. Unset: always open.
+	// +optional
+	Window *WindowFacts `json:"window,omitempty"`
+	// fallbacks are the digests of those of status.rollbacks that host apps get that are too old for
+	// stable, newest first. Unset: there is none.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=5
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=71
+	// +listType=atomic
+	// +optional
+	Fallbacks []string `json:"fallbacks,omitempty"`
 	// issuedAt is when the document was decided or signed anew.
 	// +optional
 	IssuedAt metav1.Time `json:"issuedAt,omitzero"`

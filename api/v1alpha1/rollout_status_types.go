@@ -171,7 +171,7 @@ type StepStatus struct {
 
 // Recall is a cohort that had a target that was taken back.
 type Recall struct {
-	// by is the key of the cohort: user or device.
+	// by is the key of the cohort: user, device or an attribute.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	// +required
@@ -196,6 +196,9 @@ type Recall struct {
 	// +kubebuilder:validation:MaxLength=71
 	// +optional
 	Digest string `json:"digest,omitempty"`
+	// audience tells who had it by name, and who never had it. Unset: the share says it all.
+	// +optional
+	Audience *RecallAudience `json:"audience,omitempty"`
 }
 
 // Refused is a target that was taken back.

@@ -9,7 +9,6 @@ import (
 // deletionPolicy.
 const (
 	ChannelRelease = "release"
-	ChannelTrial   = "trial"
 
 	StateRunning = "Running"
 	StatePaused  = "Paused"
@@ -125,8 +124,7 @@ type RolloutSpec struct {
 	// those whom its rules admit. Unset: everybody.
 	// +optional
 	Audience *Audience `json:"audience,omitempty"`
-	// window is when, and for how many users, the target is handed out. Unset:
-	// always, for any number.
+	// window is when the target is handed out. Unset: always.
 	// +optional
 	Window *Window `json:"window,omitempty"`
 	// guardrails are watched from the first share on until the target is stable. One

@@ -370,21 +370,26 @@ func TestOfEveryFieldTheAuthorSetsOnlyEvidence(t *testing.T) {
 	}
 }
 
+// ofABound tells that a bound, an enum or a list's type said it, not a rule.
+func ofABound(message string) bool {
+	return slices.ContainsFunc([]string{"Invalid value: ", "Unsupported value: ", "Too long: ", "Too many: ", "Duplicate value: ", "Required value"},
+		func(begin string) bool { return strings.HasPrefix(message, begin) })
+}
+
 func TestEveryRuleOfTheKindsIsTried(t *testing.T) {
 	tried := slices.Clone(unreachable)
 	for _, table := range []map[string]field{fields, policyFields} {
 		for _, f := range table {
 			for _, problem := range f.want {
 				_, message, _ := strings.Cut(problem, ": ")
-				// Else a bound or an enum said it, not a rule.
-				if !strings.HasPrefix(message, "Invalid value: ") && !strings.HasPrefix(message, "Unsupported value: ") {
+				if !ofABound(message) {
 					tried = append(tried, message)
 				}
 			}
 		}
 	}
 	slices.Sort(tried)
-	if diff := cmp.Diff(knownMessages, slices.Compact(tried)); diff != "" {
+	if diff := cmp.Diff(slices.Compact(slices.Clone(knownMessages)), slices.Compact(tried)); diff != "" {
 		t.Errorf("rules without a test (-) and tests without a rule (+):\n%s", diff)
 	}
 }

@@ -56,7 +56,9 @@ type rolloutScope struct {
 func newRolloutScope(before *v1alpha1.Rollout, now time.Time) *rolloutScope {
 	return &rolloutScope{
 		before: before, rollout: before.DeepCopy(), now: now, published: before.Status.Published,
-		seen: rollout.Seen{Unservable: map[string]rollout.Hold{}, Blocked: map[string]rollout.Hold{}},
+		seen: rollout.Seen{
+			Unservable: map[string]rollout.Hold{}, Blocked: map[string]rollout.Hold{}, FallbackHostApps: map[string][]string{},
+		},
 	}
 }
 

@@ -36,7 +36,7 @@ func (r *RolloutReconciler) gather(ctx context.Context, s *rolloutScope) error {
 	if s.plan.Deleting {
 		return r.gatherLedger(ctx, s) // what could be gained is of no interest any more
 	}
-	err := inOrder(ctx, s, r.gatherHolder, r.gatherHostApps, r.gatherLedger, r.gatherStable, r.gatherCandidate, r.gatherAnswers)
+	err := inOrder(ctx, s, r.gatherHolder, r.gatherHostApps, r.gatherLedger, r.gatherStable, r.gatherCandidate, r.gatherFallbacks, r.gatherAnswers)
 	if err == nil {
 		return s.refusePlan(invalid)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -58,6 +59,9 @@ func payloadOf(ro *v1alpha1.Rollout, st *v1alpha1.RolloutStatus) ([]byte, error)
 		return nil, err
 	}
 	payload, err := document.Marshal(doc)
+	if _, large := errors.AsType[*document.SizeError](err); large {
+		return nil, task.Stall("DocumentTooLarge", fmt.Errorf("the document cannot be published, and what is published stays: %w: shorten spec.audience, or what versions declare", err))
+	}
 	if err != nil {
 		return nil, task.Stall("DocumentInvalid", fmt.Errorf("the document cannot be published, and what is published stays: %w", err))
 	}

@@ -97,5 +97,6 @@ func (r *RolloutReconciler) gatherStable(ctx context.Context, s *rolloutScope) e
 		return err
 	}
 	s.seen.StableHostApps = j.verdict.ApprovedHostApps
+	s.seen.FallbackHostApps[stable.Digest] = j.verdict.ApprovedHostApps
 	return nil
 }

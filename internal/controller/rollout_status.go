@@ -44,7 +44,7 @@ func reportRollout(s *rolloutScope, err error, now metav1.Time) {
 		}
 		setCondition(&st.Conditions, ro.Generation, now, kind, metav1.ConditionTrue, reason, message)
 	}
-	waits := slices.Contains([]string{"Paused", "WaitsForPromote", rollout.ReasonWaitingForApproval, gate.ReasonRequestWithdrawn}, s.move.Reason)
+	waits := slices.Contains([]string{"Paused", "WaitsForPromote", rollout.ReasonAudienceServed, rollout.ReasonWindowClosed, rollout.ReasonWaitingForApproval, gate.ReasonRequestWithdrawn}, s.move.Reason)
 	set(v1alpha1.ConditionPaused, waits && st.Target != nil, s.move.Reason, st.Summary)
 	aborted := st.Refused != nil && st.Outcome == v1alpha1.OutcomeAborted && st.Target == nil
 	set(v1alpha1.ConditionAborted, aborted, "Aborted", st.Summary)

@@ -77,7 +77,9 @@ func Render(namespace, rollout, channel string, st *v1alpha1.RolloutStatus) (*do
 		doc.Split = &document.Split{
 			Algorithm: bucket.Algorithm, By: facts.By, Seed: facts.Seed, BasisPoints: st.BasisPoints,
 		}
+		doc.Audience, doc.Window = audience(facts.Audience), window(facts.Window)
 	}
+	doc.Fallbacks = fallbacks(st)
 	doc.Recalls = recalls(st)
 	doc.AlsoServed = alsoServed(st)
 	return doc, nil
@@ -87,7 +89,7 @@ func recalls(st *v1alpha1.RolloutStatus) []document.Recall {
 	var out []document.Recall
 	for _, r := range st.Recalls {
 		out = append(out, document.Recall{
-			By: r.By, Seed: r.Seed, BasisPoints: r.BasisPoints, Delivery: r.Delivery, Digest: r.Digest,
+			By: r.By, Seed: r.Seed, BasisPoints: r.BasisPoints, Delivery: r.Delivery, Digest: r.Digest, Audience: recalled(r.Audience),
 		})
 	}
 	return out

@@ -82,6 +82,27 @@ func TestRenderedDocuments(t *testing.T) {
 		"retained": func(st *v1alpha1.RolloutStatus) { withoutTarget(st); st.Document.Availability = Retained },
 		"removed":  func(st *v1alpha1.RolloutStatus) { withoutTarget(st); st.Document.Availability = Removed },
 		"nottaken": func(st *v1alpha1.RolloutStatus) { st.Document.Availability = NotTaken },
+		"audience": func(st *v1alpha1.RolloutStatus) {
+			hash := func(key string) []string { return document.HashKeys("s", []string{key}) }
+			start, end := metav1.NewTime(time.Date(2026, 12, 1, 8, 0, 0, 0, time.FixedZone("", 3600))), metav1.NewTime(time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC))
+			st.Document.By, st.Document.Seed = "city", "spring"
+			st.Document.Audience = &v1alpha1.AudienceFacts{
+				Seed: "s", Include: hash("ada"), Exclude: hash("eve"), Had: hash("ben"),
+				Rules: []v1alpha1.AudienceRule{{Attribute: "osVersion", Operator: "Between", Values: []string{"8", "9.1"}}},
+			}
+			st.Document.Window = &v1alpha1.WindowFacts{Start: &start, End: &end}
+			st.Recalls[0].Audience = &v1alpha1.RecallAudience{Seed: "t", Include: hash("cho"), Exclude: hash("dan")}
+		},
+		"halfopen": func(st *v1alpha1.RolloutStatus) {
+			end := metav1.NewTime(time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC))
+			st.Document.Audience = &v1alpha1.AudienceFacts{Seed: "s", Had: document.HashKeys("s", []string{"ben"})}
+			st.Document.Window = &v1alpha1.WindowFacts{End: &end}
+		},
+		"fallbacks": func(st *v1alpha1.RolloutStatus) {
+			withoutTarget(st)
+			st.Rollbacks = append(st.Rollbacks, *full("4", 6))
+			st.Document.Fallbacks = []string{digest("4"), digest("0"), digest("9")} // the last is in no history
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := recorded()

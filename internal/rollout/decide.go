@@ -49,6 +49,9 @@ type Seen struct {
 	Remarks []string
 	// StableHostApps are those for which stable is approved.
 	StableHostApps []string
+	// FallbackHostApps maps digests of the rollback history, and of stable, to the host apps for
+	// which they are approved. What is not in it is not known.
+	FallbackHostApps map[string][]string
 	// Poll intervals of the host apps, in seconds: the least of each.
 	PollRest, PollBusy int32
 	// Unpublished says that what was recorded is not out yet: no pause counts before it is.
@@ -116,7 +119,6 @@ const (
 	defaultPollRest = 1800
 	defaultPollBusy = 300
 	abortPollPeriod = 24 * time.Hour
-	maxRecalls      = 20
 )
 
 // Decide returns the next move. It is total: it has an answer for every record,
@@ -166,6 +168,8 @@ func (d *decider) run() {
 	d.guard() // before the action: who promotes does not outrun a failure
 	d.act()
 	d.pauseClock()
+	d.followAudience()
+	d.closeWindow()
 	d.follow()
 	d.watch()
 	d.awaitEnds()
@@ -293,29 +297,12 @@ func (d *decider) abort(why string) {
 // only go forward get stable under a new number.
 func (d *decider) takeBack(outcome, why string) {
 	t := d.st.Target
-	if d.st.PeakBasisPoints > 0 && d.st.Document != nil {
-		d.recall(v1alpha1.Recall{
-			By: d.st.Document.By, Seed: d.st.Document.Seed, BasisPoints: d.st.PeakBasisPoints, Digest: t.Digest,
-		})
+	if d.st.Document != nil {
+		d.recallTarget()
 	}
 	d.remember(t, outcome, why)
 	d.clearTarget()
 	d.st.Outcome = outcome
-}
-
-// recall remembers who has to get stable under a new number. When there are too
-// many to remember, everybody does.
-func (d *decider) recall(r v1alpha1.Recall) {
-	r.Delivery = d.nextDelivery()
-	d.st.Recalls = append(d.st.Recalls, r)
-	if len(d.st.Recalls) <= maxRecalls {
-		return
-	}
-	d.st.Recalls = d.st.Recalls[1:]
-	if d.st.Stable != nil {
-		d.st.Stable.Delivery = d.nextDelivery()
-		d.st.Recalls = nil
-	}
 }
 
 func (d *decider) clearTarget() {
@@ -379,14 +366,4 @@ func (d *decider) nextDelivery() int64 {
 	last := max(d.st.LastDelivery, d.seen.LastDelivery)
 	d.st.LastDelivery = max(last+1, int64(d.now.Sub(deliveryEpoch)/time.Minute))
 	return d.st.LastDelivery
-}
-
-// pruneRecalls drops recalls that stable's own number has passed.
-func (d *decider) pruneRecalls() {
-	if d.st.Stable == nil {
-		return
-	}
-	d.st.Recalls = slices.DeleteFunc(d.st.Recalls, func(r v1alpha1.Recall) bool {
-		return r.Delivery < d.st.Stable.Delivery
-	})
 }

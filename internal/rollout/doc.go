@@ -73,6 +73,31 @@
 // word, which is after the share was out, and after somebody resumed: so who resumes is
 // not stopped by what was looked at, and a failure has to come again. Words are recorded
 // when they change, and so are figures: a measurement that says the same is no write.
+// # Audiences and windows
+//
+// The share is of those whom the audience admits. With a rule for one city:
+//
+//	step 3, 25 %                  promote@2/3                   step 4, 100 % of the audience, waits: AudienceServed
+//	step 4, AudienceServed        promote-full@2                stable 1.1.0, FastPromoted
+//	step 1, 5 %                   ada is included               unchanged but for ada's hash: a decision of its own
+//
+// And with a window:
+//
+//	no target                     it opens in 60 s              target 1.1.0, step 0, nobody; recheck in 60 s
+//	step 1, 5 %                   it has closed, Hold           unchanged, waits: WindowClosed
+//	step 1, 5 %                   it has closed, Abort          no target, refused 1.1.0, recall of 5 %
+//	refused 1.1.0                 retry@2, it is closed still   unchanged: Refused
+//
+// An edit of audience or window is followed while the target is under way, also while it
+// is paused, for a pause is about the share and an edit is somebody's word. While
+// the gate is shut nobody new gets the target: names go out of include and into
+// exclude, and all else waits. The end of a window counts whatever holds the target.
+//
+// Of users' keys only hashes are recorded, with a seed of their own for each target: at
+// most 1,000 in include and in exclude, 1,001 of who lost the target by an edit, 2,000 in
+// all recalls together, 22 bytes each. With the 16,384 characters that rules may have that is
+// less than 200 KiB of status, and less than 160 KiB of the document's 256. What recalls cannot
+// tell apart any longer gets a new number for everybody, as more than 20 recalls do.
 //
 // # Numbers
 //

@@ -244,11 +244,19 @@ func TestTheSplitIsFixedWhileATargetIsUnderWay(t *testing.T) {
 		recorded status
 		by, seed string
 	}{
+		"a seed of the spec wins":             {released(), "city", "spring"},
 		"a new target draws as the plan says": {released(), "device", appID},
+		"by any attribute":                    {released(), "city", appID},
 		"one under way goes on as it began":   {underWay(1, 500, now), "user", appID + "@" + variant("1.1.0").Digest},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := planTo("1.1.0").with(func(p *Plan) { p.By, p.Stickiness = "device", v1alpha1.StickinessProgram })
+			if test.by == "city" || test.by == "user" {
+				p.By = "city"
+			}
+			if test.seed == "spring" || test.by == "user" {
+				p.Seed = "spring"
+			}
 			got := Decide(p, test.recorded, seeing("1.1.0"), now).Status.Document
 			if got.By != test.by || got.Seed != test.seed {
 				t.Errorf("by %s with seed %s, want %s with %s", got.By, got.Seed, test.by, test.seed)
@@ -288,7 +296,11 @@ func TestPlanOf(t *testing.T) {
 				ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: stampAt(now)},
 				Spec: v1alpha1.RolloutSpec{
 					VersionRef: spec.VersionRef, State: "Paused", DeletionPolicy: "Retain",
-					Bucketing: &v1alpha1.Bucketing{By: "device", Stickiness: "Program"}, History: 3, RollbackHistory: new(int32(0)),
+					Bucketing: &v1alpha1.Bucketing{By: "city", Stickiness: "Program", Seed: "spring"}, History: 3, RollbackHistory: new(int32(0)),
+					Audience: &v1alpha1.Audience{
+						Include: &v1alpha1.AudienceKeys{Users: []string{"ada"}}, Exclude: &v1alpha1.AudienceKeys{Users: []string{"eve"}}, Rules: inCity("Shanghai"), Completion: "Automatic",
+					},
+					Window: &v1alpha1.Window{Start: stampAt(now), End: stampAt(now.Add(time.Hour)), AfterWindow: "Abort"},
 					Steps: []v1alpha1.RolloutStep{
 						{SetPercent: &five}, {Pause: &v1alpha1.PauseStep{Seconds: 3600}}, {Pause: &v1alpha1.PauseStep{}},
 						{Pause: &v1alpha1.PauseStep{TimeoutSeconds: 86400, OnTimeout: "Abort"}}, {Approval: &v1alpha1.ApprovalStep{Role: "privacy"}},
@@ -297,7 +309,9 @@ func TestPlanOf(t *testing.T) {
 				},
 			},
 			Plan{
-				VersionRef: "shop-1.1.0", Paused: true, By: "device", Stickiness: "Program", History: 3, Deleting: true, DeletionPolicy: "Retain",
+				VersionRef: "shop-1.1.0", Paused: true, By: "city", Stickiness: "Program", Seed: "spring", History: 3, Deleting: true, DeletionPolicy: "Retain",
+				Audience:         Audience{Include: []string{"ada"}, Exclude: []string{"eve"}, Rules: inCity("Shanghai"), Completion: "Automatic"},
+				Window:           Window{Start: now, End: now.Add(time.Hour), After: "Abort"},
 				Steps:            []Step{percent(5), seconds(3600), person(), timeout(86400, "Abort"), approval("privacy"), bake(600)},
 				ProgressDeadline: 5 * time.Minute,
 			},

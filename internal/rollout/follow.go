@@ -110,9 +110,15 @@ func (d *decider) promote(p parsedAction) (result, message string) {
 		return resultStale, fmt.Sprintf("the rollout is at step %d, not %s: look at it again, then write promote@%d/%d",
 			index, p.arg, d.st.Attempt, index)
 	}
+	if d.plan.Window.closed(d.now) {
+		return resultRefused, d.windowClosed()
+	}
 	at, ok := d.place()
 	if !ok {
 		return resultRefused, d.wouldFall()
+	}
+	if int(at) >= len(d.plan.Steps) {
+		return resultRefused, fmt.Sprintf("no step is left to promote: write promote-full@%d to make the target stable for everybody", d.st.Attempt)
 	}
 	if q, lacks := d.lacking(at + 1); lacks {
 		return resultRefused, d.unpromotable(q)
@@ -187,6 +193,8 @@ func (d *decider) retry() (result, message string) {
 		return resultRefused, fmt.Sprintf("spec.versionRef no longer names what was aborted (%s)", r.VersionRef)
 	case d.gate(c) != nil:
 		return resultRefused, d.gate(c).Message
+	case d.unstarted() != nil:
+		return resultRefused, d.unstarted().Message
 	case d.plan.Paused:
 		return resultRefused, "spec.state is Paused: set it to Running first"
 	case d.shut() != "":
@@ -272,10 +280,13 @@ func (d *decider) follow() {
 		d.rollback(d.inHistory(c.Variant.Digest), "spec.versionRef names the earlier version "+c.Variant.Version)
 	case d.gate(c) != nil:
 		d.hold(*d.gate(c))
+	case d.st.Target != nil && d.st.Target.Digest == c.Variant.Digest:
+		d.progress()
+	case d.unstarted() != nil:
+		d.hold(*d.unstarted())
 	default:
-		if d.st.Target == nil || d.st.Target.Digest != c.Variant.Digest {
-			d.start(c.Variant, 0)
-		}
+		d.start(c.Variant, 0)
+		d.closeWindow() // for the time at which it opens
 		d.progress()
 	}
 }

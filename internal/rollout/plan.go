@@ -14,8 +14,11 @@ type Plan struct {
 	VersionRef      string
 	Paused          bool
 	Steps           []Step
-	By              string // user or device
+	By              string // user, device or an attribute
 	Stickiness      string // Version or Program
+	Seed            string // of the split; empty: as Stickiness says
+	Audience        Audience
+	Window          Window
 	RollbackHistory int
 	History         int
 	Deleting        bool
@@ -73,7 +76,7 @@ func PlanOf(ro *v1alpha1.Rollout) (Plan, error) {
 	s := ro.Spec
 	p := Plan{
 		VersionRef: s.VersionRef.Name, Paused: s.State == v1alpha1.StatePaused,
-		By: "user", Stickiness: v1alpha1.StickinessVersion,
+		By: "user", Stickiness: v1alpha1.StickinessVersion, Audience: audienceOf(s.Audience), Window: windowOf(s.Window),
 		RollbackHistory: 5, History: 10,
 		Deleting: !ro.DeletionTimestamp.IsZero(), DeletionPolicy: s.DeletionPolicy,
 	}
@@ -84,6 +87,7 @@ func PlanOf(ro *v1alpha1.Rollout) (Plan, error) {
 		if b.Stickiness != "" {
 			p.Stickiness = b.Stickiness
 		}
+		p.Seed = b.Seed
 	}
 	if s.RollbackHistory != nil {
 		p.RollbackHistory = int(*s.RollbackHistory)
@@ -158,9 +162,12 @@ func (p Plan) shareAt(index int) int32 {
 	return share
 }
 
-// seed of the split: the same users for all versions, or others for each.
+// seed of the split: that of the spec, the same users for all versions, or others for each.
 func (p Plan) seed(appID, digest string) string {
-	if p.Stickiness == v1alpha1.StickinessProgram {
+	switch {
+	case p.Seed != "":
+		return p.Seed
+	case p.Stickiness == v1alpha1.StickinessProgram:
 		return appID
 	}
 	return appID + "@" + digest

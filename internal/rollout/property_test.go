@@ -53,7 +53,7 @@ func stored(t *rapid.T, st v1alpha1.RolloutStatus) v1alpha1.RolloutStatus {
 }
 
 func (r record) clone() record {
-	return record{status: *r.status.DeepCopy(), aborted: maps.Clone(r.aborted), admitted: maps.Clone(r.admitted)}
+	return record{status: *r.status.DeepCopy(), aborted: maps.Clone(r.aborted), admitted: maps.Clone(r.admitted), number: maps.Clone(r.number)}
 }
 
 func digest(v *v1alpha1.Variant) string {
@@ -353,6 +353,9 @@ func (w *world) checkWayOut(t *rapid.T, st v1alpha1.RolloutStatus, move Move) {
 		if goesOn := strings.HasPrefix(c, VerbPromote) || strings.HasPrefix(c, VerbRetry); goesOn &&
 			!schedule.At(w.now, append([]schedule.Calendar{w.plan.Calendar}, seen.Calendars...)...).Open {
 			continue // it works when the calendar opens
+		}
+		if strings.HasPrefix(c, VerbRetry) && w.plan.Window.closed(w.now) {
+			continue // the answer says that the window has to be opened first
 		}
 		if st.LastAction != nil && st.LastAction.Value == c {
 			continue // it was answered before

@@ -27,7 +27,7 @@ func (s *server) clone() server {
 
 // lose is what happens to a Rollout that somebody deletes by force, and applies again.
 func (w *world) lose() {
-	w.record = record{aborted: map[string]string{}, admitted: w.record.admitted}
+	w.record = record{aborted: map[string]string{}, admitted: w.record.admitted, number: w.record.number}
 	w.recordVersion++
 	w.backup = nil // of another object
 }
@@ -63,6 +63,9 @@ func (w *world) pass(t *rapid.T, view *server) {
 	checkCalendar(t, w.plan, before.status, after.status, seen, w)
 	checkApprovals(t, w.plan, before.status, after.status, seen)
 	checkAborts(t, w.plan, &before, &after)
+	if view.recordVersion == w.recordVersion && view.outVersion == w.outVersion {
+		checkAudience(t, w, &before, &after, seen)
+	}
 	checkNumbers(t, before.status, after.status, seen)
 	checkSequence(t, before.status, after.status, seen)
 	checkDocument(t, after.status, seen)

@@ -27,6 +27,7 @@ func (d *decider) start(v v1alpha1.Variant, step int32) {
 		d.st.Document = &v1alpha1.DocumentFacts{AppID: d.seen.AppID, Availability: v1alpha1.AvailabilityListed}
 	}
 	d.st.Document.By, d.st.Document.Seed = d.plan.By, d.plan.seed(d.seen.AppID, target.Digest)
+	d.beginAudience()
 	d.goTo(d.heldBack(step)) // what an earlier attempt was approved for, this one is not
 	if d.plan.Paused {
 		d.pause(pausedBySpec)
@@ -60,7 +61,7 @@ func (d *decider) progress() {
 	if d.st.Step == nil {
 		d.goTo(0)
 	}
-	if !d.followEdit() {
+	if !d.followEdit() || !d.awaitWindow() {
 		return
 	}
 	outcome := v1alpha1.OutcomePromoted
@@ -78,7 +79,7 @@ func (d *decider) progress() {
 		}
 		d.goTo(d.st.Step.Index + 1)
 	}
-	if d.mayGrow() { // everybody else would get it
+	if d.awaitCompletion() {
 		d.complete(outcome)
 	}
 }
@@ -150,6 +151,9 @@ func (d *decider) place() (index int32, ok bool) {
 		index = 0
 	default:
 		index = int32(slices.IndexFunc(d.plan.Steps, func(s Step) bool { return s.isShare() && s.BasisPoints >= present }))
+		if index < 0 && d.hasAudience() {
+			index = int32(len(d.plan.Steps))
+		}
 	}
 	return d.heldBack(index), index >= 0
 }
@@ -270,6 +274,7 @@ func (d *decider) refreshFacts() {
 	facts := d.st.Document
 	if d.st.Target == nil {
 		facts.By, facts.Seed = "", ""
+		facts.Audience, facts.Window = nil, nil
 	}
 	if d.plan.Deleting {
 		facts.Availability = d.lastAvailability()
@@ -284,12 +289,14 @@ func (d *decider) refreshFacts() {
 		facts.Availability = v1alpha1.AvailabilityWithdrawn // what is installed must go
 	}
 	facts.HostApps = d.hostApps(facts.HostApps)
+	d.chooseFallbacks(facts)
 	if d.takenBy(facts.HostApps) == nil && (facts.Availability == v1alpha1.AvailabilityListed || facts.Availability == v1alpha1.AvailabilityHidden) {
 		facts.Availability = delivery.NotTaken // what takes from devices goes further, and stays
 	}
 	if len(d.seen.HostApps) > 0 || facts.PollSeconds == 0 {
 		facts.PollSeconds = d.poll() // else nobody is known who could say: what was recorded stays
 	}
+	d.fitFallbacks(facts)
 	if len(facts.HostApps) == 0 {
 		d.st.Document = nil // a document is for somebody
 	}

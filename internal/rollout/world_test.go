@@ -57,13 +57,15 @@ type record struct {
 	aborted map[string]string
 	// admitted are the digests that were once let through the gate.
 	admitted map[string]bool
+	// number is the highest delivery number that each user was handed.
+	number map[string]int64
 }
 
 func newWorld() *world {
 	w := &world{
 		now: now, plan: planTo("1.0.0"), facts: map[string]*facts{}, hostApps: []string{"wallet"}, answers: map[Question]Answer{},
 		program: &Program{Availability: v1alpha1.AvailabilityListed, DisplayName: "Shop"},
-		server:  server{record: record{aborted: map[string]string{}, admitted: map[string]bool{}}},
+		server:  server{record: record{aborted: map[string]string{}, admitted: map[string]bool{}, number: map[string]int64{}}},
 	}
 	for _, v := range allVersions {
 		w.facts[v] = &facts{hostApps: []string{"wallet"}}
