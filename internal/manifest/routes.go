@@ -28,6 +28,8 @@ func (s *Service) Handler() http.Handler {
 	get("/dimina/v1/hosts/{host}/{file}", s.onHost(s.getDimina))
 	const resolve = "/v1/hosts/{host}/resolve"
 	mux.Handle(resolve, s.route(resolve, s.onHost(s.postResolve), http.MethodPost))
+	const explain = "/v1/hosts/{host}/explain"
+	mux.Handle(explain, s.route(explain, s.postExplain, http.MethodPost))
 	mux.Handle("/", s.route("/", func(http.ResponseWriter, *http.Request) *Problem {
 		return problem(CodeNotFound, "no address of this service has this path")
 	}))
