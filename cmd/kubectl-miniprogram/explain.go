@@ -57,7 +57,7 @@ service has tried, in order, and what came of it.
 The manifest service is asked, at the address that the HostApp has in its status.
 It takes the token of your kubeconfig, and needs you to have verb explain on
 hostapps.miniprogram.dev with the name of the host app; ClusterRole
-miniprogram-operator has it, by a ClusterRoleBinding. A kubeconfig with nothing
+miniprogram-explainer has it, by a ClusterRoleBinding. A kubeconfig with nothing
 but a client certificate has no token: give one with --token.
 
 Exits with 0 when there is an answer, and with 2 when there is none.`,

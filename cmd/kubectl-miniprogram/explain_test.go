@@ -182,7 +182,7 @@ func TestWhoCannotBeExplainedTo(t *testing.T) {
 		want       string
 	}{
 		"without the right": {c.stranger, []string{at}, "asking " + where + ": the answer is 403 Forbidden: system:serviceaccount:" + c.namespace +
-			":stranger may not explain what users of this host app get: ask for verb explain on hostapps.miniprogram.dev with this name (ClusterRole miniprogram-operator has it, by a ClusterRoleBinding)"},
+			":stranger may not explain what users of this host app get: ask for verb explain on hostapps.miniprogram.dev with this name (ClusterRole miniprogram-explainer has it, by a ClusterRoleBinding)"},
 		"with a token of nobody": {c.withoutIt, []string{at, "--token", "made-up"}, "asking " + where + ": the answer is 401 Unauthorized: the Kubernetes cluster does not know this token: it may have expired"},
 		"with a certificate":     {c.withoutIt, []string{at}, "the manifest service needs a token of yours, and this kubeconfig has none (a client certificate is no token): give one with --token, such as --token \"$(kubectl create token ACCOUNT -n NAMESPACE)\" of a service account that may explain HostApp " + c.host},
 		"as another":             {c.asker, []string{at, "--as", "alice"}, "--as does not reach the manifest service, which asks the API server whose the token is: give a token of that user with --token"},

@@ -177,6 +177,7 @@ func TestTheStockRolesHaveTheVerbsThatAdmissionAsksFor(t *testing.T) {
 	w := theWorld(t)
 	want := map[string][]string{
 		"miniprogram-developer": nil,
+		"miniprogram-explainer": {"hostapps explain"},
 		"miniprogram-viewer":    nil,
 		"miniprogram-operator": {
 			"hostapps explain", "miniprograms resume", "miniprograms suspend", "miniprogramversions withdraw", "rollouts abort", "rollouts pause",

@@ -169,7 +169,7 @@ func (s *Service) mayExplain(r *http.Request, host string) (who string, p *Probl
 		return "", problem(CodeReviewUnavailable, "the Kubernetes API does not say what %s may do", user.Username).because(err)
 	}
 	if !access.Status.Allowed {
-		return "", problem(CodeForbidden, "%s may not explain what users of this host app get: ask for verb explain on hostapps.miniprogram.dev with this name (ClusterRole miniprogram-operator has it, by a ClusterRoleBinding)", user.Username)
+		return "", problem(CodeForbidden, "%s may not explain what users of this host app get: ask for verb explain on hostapps.miniprogram.dev with this name (ClusterRole miniprogram-explainer has it, by a ClusterRoleBinding)", user.Username)
 	}
 	return user.Username, nil
 }

@@ -143,7 +143,7 @@ func TestNobodyElseIsTold(t *testing.T) {
 	body := `{"user":"somebody","programs":[{"appID":"com.example.shop"}]}`
 	stranger := "system:serviceaccount:" + e.namespace + "-system:stranger"
 	many := `{"programs":[` + strings.Repeat(`{"appID":"a.b"},`, 20) + `{"appID":"a.b"}]}`
-	lacks := " may not explain what users of this host app get: ask for verb explain on hostapps.miniprogram.dev with this name (ClusterRole miniprogram-operator has it, by a ClusterRoleBinding)"
+	lacks := " may not explain what users of this host app get: ask for verb explain on hostapps.miniprogram.dev with this name (ClusterRole miniprogram-explainer has it, by a ClusterRoleBinding)"
 	for name, test := range map[string]struct {
 		host, token, body string
 		status            int
