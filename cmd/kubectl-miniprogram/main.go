@@ -7,8 +7,8 @@
 // the manager's, so that both say the same of one bundle. Nothing else needs
 // what stands here, which is why there is no package beside main.
 //
-// Every command exits with 0, with 1 when the mini program has to change, and
-// with 2 when it could not do its work.
+// Every command exits with 0, with 1 when the mini program has to change, or when
+// the answer is one that was not asked for, and with 2 when it could not do its work.
 package main
 
 import (
@@ -35,8 +35,8 @@ const (
 	exitFailed       = 2
 )
 
-// errReported ends a command whose findings were printed already.
-var errReported = errors.New("the bundle has errors")
+// errReported ends a command that has printed already what is wrong.
+var errReported = errors.New("the bundle has errors, or the answer is not the one that was asked for")
 
 // unacceptableError says that the mini program or its version has to change.
 type unacceptableError struct{ err error }
@@ -75,9 +75,9 @@ func run(ctx context.Context, args []string, streams genericiooptions.IOStreams)
 func newRoot(streams genericiooptions.IOStreams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kubectl-miniprogram",
-		Short: "Check mini programs and hand them in",
-		Long: "Check mini programs and hand them in.\n\n" +
-			"Exits with 0, with 1 when the mini program has to change, and with 2 when the\ncommand could not do its work.",
+		Short: "Check mini programs, hand them in and roll them out",
+		Long: "Check mini programs, hand them in and roll them out.\n\n" +
+			"Exits with 0, with 1 when the mini program has to change or the answer is not the\none that was asked for, and with 2 when the command could not do its work.",
 		Version:     version,
 		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl miniprogram"},
 		// run prints errors, and a usage text would bury them.
@@ -88,6 +88,7 @@ func newRoot(streams genericiooptions.IOStreams) *cobra.Command {
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
-	root.AddCommand(newCheck(streams), newPush(streams), newFindings(streams), newPolicy(streams), newConfig(streams))
+	root.AddCommand(newCheck(streams), newPush(streams), newFindings(streams), newPolicy(streams), newConfig(streams),
+		newRollout(streams), newAction(streams, rollback), newExplain(streams))
 	return root
 }

@@ -102,7 +102,7 @@ func digestOf(ref string) string {
 
 // cluster is where versions are created: one namespace, as one user.
 type cluster struct {
-	client    client.Client
+	client    client.WithWatch
 	namespace string
 }
 
@@ -117,7 +117,7 @@ func connect(flags *genericclioptions.ConfigFlags, warnings io.Writer) (*cluster
 	if err != nil {
 		return nil, fmt.Errorf("finding the namespace: %w", err)
 	}
-	c, err := client.New(config, client.Options{Scheme: scheme})
+	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
 	if err != nil {
 		return nil, fmt.Errorf("finding the cluster: %w", err)
 	}
@@ -177,18 +177,26 @@ func (c *cluster) ensureVersion(ctx context.Context, existing, want *v1alpha1.Mi
 }
 
 func (c *cluster) createVersion(ctx context.Context, v *v1alpha1.MiniProgramVersion) (*v1alpha1.MiniProgramVersion, error) {
-	// The API server's word on who asks, whatever the kubeconfig calls the user.
-	var self authenticationv1.SelfSubjectReview
-	if err := c.client.Create(ctx, &self); err != nil {
-		return nil, fmt.Errorf("asking the API server who you are (SelfSubjectReview): %w", err)
+	me, err := c.whoAmI(ctx)
+	if err != nil {
+		return nil, err
 	}
 	kind := v.TypeMeta
-	v.Namespace, v.Spec.SubmittedBy = c.namespace, self.Status.UserInfo.Username
+	v.Namespace, v.Spec.SubmittedBy = c.namespace, me
 	if err := c.client.Create(ctx, v); err != nil {
 		return nil, fmt.Errorf("creating MiniProgramVersion %s/%s: %w", c.namespace, v.Name, err)
 	}
 	v.TypeMeta = kind
 	return v, nil
+}
+
+// whoAmI is the API server's word on who asks, whatever the kubeconfig calls the user.
+func (c *cluster) whoAmI(ctx context.Context) (string, error) {
+	var self authenticationv1.SelfSubjectReview
+	if err := c.client.Create(ctx, &self); err != nil {
+		return "", fmt.Errorf("asking the API server who you are (SelfSubjectReview): %w", err)
+	}
+	return self.Status.UserInfo.Username, nil
 }
 
 // printPlanned prints an object that nobody created: without a status, which is

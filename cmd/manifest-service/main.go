@@ -39,6 +39,7 @@ type flags struct {
 	addr          string
 	privateAddr   string
 	publicURL     string
+	explain       bool
 	tlsCert       string
 	tlsKey        string
 	registry      registry.Options
@@ -59,6 +60,7 @@ func parse(arguments []string) (*flags, error) {
 	fs.StringVar(&f.addr, "addr", ":8080", "`address` for host apps")
 	fs.StringVar(&f.privateAddr, "private-addr", ":8081", "`address` for probes, metrics and profiles")
 	fs.StringVar(&f.publicURL, "public-url", "", "`URL` by which host apps reach the service; unset: as each request did")
+	fs.BoolVar(&f.explain, "explain", false, "answer POST /v1/hosts/{host}/explain for Kubernetes users with verb explain; needs the right to create tokenreviews and subjectaccessreviews")
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "PEM `file` with the certificate for -addr; unset: plain HTTP")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "PEM `file` with its key")
 	fs.StringVar(&f.registry.Host, "registry", "", "`host` of the registry, such as registry.example.com:5000")
@@ -115,7 +117,7 @@ func run(ctx context.Context, f *flags, log logr.Logger) error {
 	service, err := manifest.New(manifest.Options{
 		Client: client, Namespace: f.namespace, TrustedKeys: f.keys, StateDir: f.stateDir,
 		Blobs: registry.New(f.registry), CacheDir: f.cacheDir, CacheBytes: f.cacheBytes, MaxBlobBytes: f.maxBlobBytes,
-		PublicURL: f.publicURL, Log: log,
+		PublicURL: f.publicURL, Explain: f.explain, Log: log,
 	})
 	if err != nil {
 		return err

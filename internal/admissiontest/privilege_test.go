@@ -172,3 +172,43 @@ func TestTheInstallGivesItsAccountsExactlyThis(t *testing.T) {
 		t.Errorf("-want +got:\n%s\nof the accounts %v", diff, slices.Sorted(maps.Keys(got)))
 	}
 }
+
+func TestTheManifestServiceAsksWhoSomebodyIsOnlyWithTheComponent(t *testing.T) {
+	plane := controlplane.ForTest(t)
+	root, err := controlplane.RepositoryDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	rel, err := filepath.Rel(dir, filepath.Join(root, "config"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := fmt.Sprintf("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [%s/default]\ncomponents: [%[1]s/components/explain]\n", rel)
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(tree), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	published := "miniprogram-published: get list watch of configmaps"
+	for name, test := range map[string]struct {
+		tree  string
+		want  []string
+		flags int
+	}{
+		"by default":         {filepath.Join(root, "config", "default"), []string{published}, 0},
+		"with the component": {dir, []string{": create of subjectaccessreviews", ": create of tokenreviews", published}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := plane.Kubectl(t.Context(), "", "kustomize", test.tree)
+			if err != nil {
+				t.Fatal(err)
+			}
+			roles, bindings := rbacObjects(t, []byte(text))
+			if diff := cmp.Diff(test.want, grants(roles, bindings, "miniprogram-manifest-service")); diff != "" {
+				t.Errorf("rights (-want +got):\n%s", diff)
+			}
+			if n := strings.Count(text, "- --explain\n"); n != test.flags {
+				t.Errorf("the flag --explain is there %d times, want %d", n, test.flags)
+			}
+		})
+	}
+}

@@ -74,6 +74,10 @@ func TestEachAccountHasItsRightsAndNoMore(t *testing.T) {
 		"an admin overrules":                        {right{who: adam, verb: "overrule", group: group, resource: "miniprograms", namespace: team, name: "shop"}, true},
 		"an admin decides nothing":                  {right{who: adam, verb: "approve", group: group, resource: "miniprograms", subresource: "review-privacy", namespace: team, name: "shop"}, false},
 		"an admin is no controller":                 {right{who: adam, verb: "report", group: group, resource: "controllers"}, false},
+		"the service asks nobody who he is":         {right{who: serviceAccount, verb: "create", group: "authentication.k8s.io", resource: "tokenreviews"}, false},
+		"an operator of a group explains nothing":   {right{who: olga, verb: "explain", group: group, resource: "hostapps", name: "wallet"}, false},
+		"an admin explains":                         {right{who: adam, verb: "explain", group: group, resource: "hostapps", name: "wallet"}, true},
+		"a developer explains nothing":              {right{who: dora, verb: "explain", group: group, resource: "hostapps", name: "wallet"}, false},
 		"an admin retires nothing":                  {right{who: adam, verb: "retire", resource: "configmaps", namespace: published}, false},
 		"only a wildcard holds what no role grants": {right{who: adam, verb: "no-role-may-grant-this", group: group, resource: "miniprograms", namespace: team}, false},
 		"a wildcard holds what no role grants":      {right{who: carl, verb: "no-role-may-grant-this", group: group, resource: "miniprograms", namespace: team}, true},
@@ -173,13 +177,14 @@ func TestTheStockRolesHaveTheVerbsThatAdmissionAsksFor(t *testing.T) {
 	w := theWorld(t)
 	want := map[string][]string{
 		"miniprogram-developer": nil,
+		"miniprogram-explainer": {"hostapps explain"},
 		"miniprogram-viewer":    nil,
 		"miniprogram-operator": {
-			"miniprograms resume", "miniprograms suspend", "miniprogramversions withdraw", "rollouts abort", "rollouts pause",
+			"hostapps explain", "miniprograms resume", "miniprograms suspend", "miniprogramversions withdraw", "rollouts abort", "rollouts pause",
 			"rollouts promote", "rollouts promote-full", "rollouts resume", "rollouts retry", "rollouts rollback",
 		},
 		"miniprogram-admin": {
-			"miniprograms classify", "miniprograms overrule", "miniprograms purge", "miniprograms resume", "miniprograms suspend",
+			"hostapps explain", "miniprograms classify", "miniprograms overrule", "miniprograms purge", "miniprograms resume", "miniprograms suspend",
 			"miniprograms transfer", "miniprogramversions submit-as", "miniprogramversions withdraw", "reviews purge",
 		},
 		"miniprogram-collector":  {"reviews purge"},

@@ -50,7 +50,7 @@ func (s *Service) getDimina(w http.ResponseWriter, r *http.Request, h *host) *Pr
 	if p != nil {
 		return p
 	}
-	decision, reason := s.decide(found, decide.Request{User: query.Get("user")})
+	decision, reason := s.decide(found, decide.Request{User: query.Get("user")}, decide.Decide)
 	if reason == "" && decision.Variant == nil {
 		reason = decision.Reason
 	}

@@ -94,18 +94,22 @@ func (c *cluster) configMap(name, kind string, data map[string]string) *corev1.C
 	}
 }
 
-func (c *cluster) document(sequence int64) *corev1.ConfigMap {
+func (c *cluster) document(sequence int64, change ...func(*document.Release)) *corev1.ConfigMap {
 	v := &document.Variant{
 		Delivery: 1, Version: "1.0.0", VersionCode: 1,
 		Digest: digest, ContentDigest: digest, Archive: document.Blob{Digest: digest, Size: 1}, Content: document.Blob{Digest: digest, Size: 1},
 	}
 	at := document.At(time.Now())
-	payload, err := document.Marshal(&document.Release{
+	release := &document.Release{
 		Type: document.TypeRelease, AppID: "com.example.shop", Channel: "release", HostApps: []string{"wallet"},
 		Rollout:  document.Rollout{Namespace: "shop-team", Name: "shop"},
 		Sequence: sequence, IssuedAt: at, ExpiresAt: document.At(at.Add(time.Hour)), PollSeconds: 300,
 		Availability: document.Listed, Stable: v, Decide: document.DecideHost,
-	})
+	}
+	for _, f := range change {
+		f(release)
+	}
+	payload, err := document.Marshal(release)
 	c.check(err)
 	envelope, err := dsse.Sign(c.key, document.PayloadType, payload)
 	c.check(err)
@@ -126,12 +130,16 @@ type running struct {
 }
 
 // run starts a service, which the test's end stops.
-func (c *cluster) run(client kubernetes.Interface, stateDir string) *running {
+func (c *cluster) run(client kubernetes.Interface, stateDir string, adjust ...func(*manifest.Options)) *running {
 	c.Helper()
-	service, err := manifest.New(manifest.Options{
+	options := manifest.Options{
 		Client: client, Namespace: c.namespace, TrustedKeys: c.keyFile, StateDir: stateDir,
 		Blobs: noBlobs{}, CacheDir: c.TempDir(), Log: testr.New(c.T),
-	})
+	}
+	for _, a := range adjust {
+		a(&options)
+	}
+	service, err := manifest.New(options)
 	c.check(err)
 	listen := func() net.Listener {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -28,6 +28,10 @@ const (
 	CodeRangeNotSatisfiable = "RangeNotSatisfiable" // see Content-Range
 	CodeBlobMismatch        = "BlobMismatch"        // the registry has other bytes under that digest
 	CodeRegistryUnavailable = "RegistryUnavailable" // try again later
+	CodeExplainDisabled     = "ExplainDisabled"     // this installation explains nothing
+	CodeForbidden           = "Forbidden"           // the Kubernetes user lacks verb explain
+	CodeReviewUnavailable   = "ReviewUnavailable"   // the Kubernetes API cannot be asked who may know; try again later
+	CodeBusy                = "Busy"                // too many at a time; try again
 	CodeInternal            = "Internal"            // a defect of the service
 )
 
@@ -56,6 +60,10 @@ var kinds = map[string]struct {
 	CodeRangeNotSatisfiable: {http.StatusRequestedRangeNotSatisfiable, "The range lies outside of the blob"},
 	CodeBlobMismatch:        {http.StatusBadGateway, "The registry has other bytes than the document names"},
 	CodeRegistryUnavailable: {http.StatusBadGateway, "The registry could not be read"},
+	CodeExplainDisabled:     {http.StatusNotImplemented, "Explanations are not enabled"},
+	CodeForbidden:           {http.StatusForbidden, "You may not know this"},
+	CodeReviewUnavailable:   {http.StatusServiceUnavailable, "It cannot be found out who may know this"},
+	CodeBusy:                {http.StatusServiceUnavailable, "Too many ask at a time"},
 	CodeInternal:            {http.StatusInternalServerError, "The service failed"},
 }
 

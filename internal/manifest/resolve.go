@@ -88,13 +88,13 @@ func (s *Service) postResolve(w http.ResponseWriter, r *http.Request, h *host) *
 	if p := readJSON(w, r, &request); p != nil {
 		return p
 	}
-	if p := request.check(); p != nil {
+	if p := request.check(maxPrograms); p != nil {
 		return p
 	}
 	response := resolveResponse{Programs: make([]resolveAnswer, len(request.Programs))}
 	base := s.base(r)
 	for i := range request.Programs {
-		response.Programs[i] = s.resolve(h, &request, &request.Programs[i], base)
+		response.Programs[i] = s.resolve(h, &request, &request.Programs[i], base, decide.Decide)
 	}
 	text, err := marshal(response)
 	if err != nil {
@@ -111,8 +111,12 @@ func (s *Service) postResolve(w http.ResponseWriter, r *http.Request, h *host) *
 	return nil
 }
 
+// decider applies a document to a request: decide.Decide, or what also keeps
+// what was tried.
+type decider func(*document.Release, decide.Request) (decide.Decision, error)
+
 // resolve decides about one program.
-func (s *Service) resolve(h *host, request *resolveRequest, asked *resolveProgram, base string) resolveAnswer {
+func (s *Service) resolve(h *host, request *resolveRequest, asked *resolveProgram, base string, by decider) resolveAnswer {
 	answer := resolveAnswer{AppID: asked.AppID, Channel: channelOr(asked.Channel), Action: decide.ActionNone}
 	if answer.Channel == document.ChannelTrial {
 		answer.Reason = ReasonChannelNotEnabled
@@ -127,7 +131,7 @@ func (s *Service) resolve(h *host, request *resolveRequest, asked *resolveProgra
 	decision, reason := s.decide(p, decide.Request{
 		User: request.User, Device: request.Device, Attributes: request.Attributes,
 		InstalledDigest: asked.Installed.Digest, InstalledVersionCode: asked.Installed.VersionCode,
-	})
+	}, by)
 	if answer.Reason = reason; reason != "" {
 		return answer
 	}
@@ -144,13 +148,13 @@ func (s *Service) resolve(h *host, request *resolveRequest, asked *resolveProgra
 
 // decide applies a program's document. The reason is empty, or says why there is
 // no decision.
-func (s *Service) decide(p *program, request decide.Request) (decide.Decision, string) {
+func (s *Service) decide(p *program, request decide.Request, by decider) (decide.Decision, string) {
 	request.Now = s.options.Now()
 	if !request.Now.Before(p.doc.ExpiresAt.Time) {
 		return decide.Decision{}, ReasonExpired
 	}
 	request.Blocked = p.block != nil
-	decision, err := decide.Decide(p.doc, request)
+	decision, err := by(p.doc, request)
 	if err != nil {
 		return decide.Decision{}, ReasonServiceDecides
 	}
@@ -168,9 +172,9 @@ func channelOr(channel string) string {
 	return channel
 }
 
-func (q *resolveRequest) check() *Problem {
-	if n := len(q.Programs); n == 0 || n > maxPrograms {
-		return problem(CodeInvalidRequest, "programs must have 1 to %d entries, it has %d", maxPrograms, n)
+func (q *resolveRequest) check(most int) *Problem {
+	if n := len(q.Programs); n == 0 || n > most {
+		return problem(CodeInvalidRequest, "programs must have 1 to %d entries, it has %d", most, n)
 	}
 	for i, p := range q.Programs {
 		at := "programs[" + strconv.Itoa(i) + "]"

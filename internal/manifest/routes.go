@@ -30,6 +30,8 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle(resolve, s.route(resolve, s.onHost(s.postResolve), http.MethodPost))
 	const reports = "/v1/hosts/{host}/reports"
 	mux.Handle(reports, s.route(reports, s.onHost(s.postReports), http.MethodPost))
+	const explain = "/v1/hosts/{host}/explain"
+	mux.Handle(explain, s.route(explain, s.postExplain, http.MethodPost))
 	mux.Handle("/", s.route("/", func(http.ResponseWriter, *http.Request) *Problem {
 		return problem(CodeNotFound, "no address of this service has this path")
 	}))

@@ -23,7 +23,8 @@ type BlobSource interface {
 
 // Options say what a Service serves.
 type Options struct {
-	// Client may get, list and watch ConfigMaps in Namespace; nothing else is asked of it.
+	// Client may get, list and watch ConfigMaps in Namespace; nothing else is asked of it, but
+	// to create TokenReviews and SubjectAccessReviews where Explain is set.
 	Client kubernetes.Interface
 	// Namespace is the publication namespace.
 	Namespace string
@@ -43,6 +44,8 @@ type Options struct {
 	// PublicURL is how host apps reach the service, as "https://mini.example.com",
 	// without a path. Empty: as the request at hand did.
 	PublicURL string
+	// Explain lets people with verb explain on a host app ask what one of its users gets, and why.
+	Explain bool
 	// ReloadEvery is how often files are looked at for changes. Zero: 5 s.
 	ReloadEvery time.Duration
 	// Log gets structured lines; no line ever holds a user's key.
@@ -69,6 +72,8 @@ type Service struct {
 	away atomic.Bool
 	// draining: every answer asks its client to close the connection.
 	draining atomic.Bool
+	// explainers has a place for each explanation that is allowed at a time.
+	explainers chan struct{}
 }
 
 // New reads the trusted keys and the disk copy, and opens the blob cache. It does
@@ -81,7 +86,7 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{options: o, log: o.Log, metrics: newMetrics()}
+	s := &Service{options: o, log: o.Log, metrics: newMetrics(), explainers: make(chan struct{}, explainersAtOnce)}
 	s.store = newStore(o.Log, s.metrics, o.Now, keys)
 	s.counts, s.instance, s.started = newCounts(s.store.current.Load), newInstance(), o.Now()
 	s.blobs, err = openBlobCache(o.CacheDir, o.CacheBytes, o.MaxBlobBytes, o.Blobs, s.metrics)

@@ -129,7 +129,12 @@ type Decision struct {
 //
 // The only error is ErrServiceDecides.
 func Decide(doc *document.Release, req Request) (Decision, error) {
-	if reason := refused(doc, &req); reason != "" {
+	return decide(doc, &req, nil)
+}
+
+// decide tells the trace what it asks, where there is one.
+func decide(doc *document.Release, req *Request, t *trace) (Decision, error) {
+	if reason := refused(doc, req, t); reason != "" {
 		action := ActionNone
 		if reason != ReasonHostBlocked && req.InstalledDigest != "" {
 			action = ActionRemove
@@ -139,14 +144,26 @@ func Decide(doc *document.Release, req Request) (Decision, error) {
 	if doc.Decide == document.DecideService && req.InPart == nil {
 		return Decision{}, ErrServiceDecides
 	}
-	d := place(doc, &req)
-	d.fit(doc, &req)
-	d.act(doc, &req)
+	d := place(doc, req, t)
+	d.fit(doc, req, t)
+	d.act(doc, req, t)
 	return d, nil
 }
 
 // refused says why nobody gets anything; empty when somebody may.
-func refused(doc *document.Release, req *Request) string {
+func refused(doc *document.Release, req *Request, t *trace) string {
+	reason := unavailable(doc)
+	switch {
+	case t.asks(RuleAvailability, reason != ""):
+		return reason
+	case t.asks(RuleHostBlock, req.Blocked):
+		return ReasonHostBlocked
+	}
+	return ""
+}
+
+// unavailable says why the document hands nothing to anybody; empty when it does.
+func unavailable(doc *document.Release) string {
 	switch doc.Availability {
 	case document.Blocked:
 		return ReasonBlocked
@@ -160,37 +177,35 @@ func refused(doc *document.Release, req *Request) string {
 		}
 	case document.Listed, document.Hidden:
 	}
-	if req.Blocked {
-		return ReasonHostBlocked
-	}
 	return ""
 }
 
 // place says which cohort the user is in, whatever the host app can run.
-func place(doc *document.Release, req *Request) Decision {
+func place(doc *document.Release, req *Request, t *trace) Decision {
 	stable := func(reason string) Decision {
 		return Decision{Cohort: CohortStable, Reason: reason, Bucket: -1}
 	}
 	audience := doc.Audience
 	switch {
-	case doc.Availability == document.Removed:
+	case t.asks(RuleRetained, doc.Availability == document.Removed):
 		return stable(ReasonRetained)
-	case doc.Target == nil || doc.Split == nil:
+	case t.asks(RuleTarget, doc.Target == nil || doc.Split == nil):
 		return stable(ReasonNoTarget)
-	case listed(audience, document.PartExclude, req):
+	case t.asks(RuleExclude, listed(audience, document.PartExclude, req)):
 		return stable(ReasonExcluded)
-	case listed(audience, document.PartInclude, req):
+	case t.asks(RuleInclude, listed(audience, document.PartInclude, req)):
 		return Decision{Cohort: CohortTarget, Reason: ReasonIncluded, Bucket: -1}
-	case audience != nil && !allHold(audience.Rules, req):
+	case audience != nil && !allHold(audience.Rules, req, t):
 		return stable(ReasonRuleNotMatched)
-	case !open(doc.Window, req.Now):
+	case t.asks(RuleWindow, !open(doc.Window, req.Now)):
 		return stable(ReasonWindowClosed)
 	}
 	key := req.key(doc.Split.By)
-	if key == "" {
+	if t.asks(RuleKey, key == "") {
 		return stable(ReasonNoKey)
 	}
 	b := bucket.Of(doc.Split.Seed, key)
+	t.draws(b)
 	if b < int(doc.Split.BasisPoints) {
 		return Decision{Cohort: CohortTarget, Reason: ReasonBucketed, Bucket: b}
 	}
@@ -198,36 +213,41 @@ func place(doc *document.Release, req *Request) Decision {
 }
 
 // fit chooses the variant of the cohort that the host app can run.
-func (d *Decision) fit(doc *document.Release, req *Request) {
+func (d *Decision) fit(doc *document.Release, req *Request, t *trace) {
 	if d.Cohort == CohortTarget {
-		if fits(doc.Target, req) {
+		if t.fits(RuleTargetFits, doc.Target, fits(doc.Target, req)) {
 			d.Variant, d.Delivery = doc.Target, doc.Target.Delivery
 			return
 		}
 		d.Cohort, d.Reason = CohortStable, ReasonTargetIncompatible
 	}
-	switch fallback := newestFitting(doc.Fallbacks, req); {
-	case doc.Stable == nil:
+	switch {
+	case t.asks(RuleStable, doc.Stable == nil):
 		d.Cohort = CohortNone
 		if d.Reason == ReasonTargetIncompatible {
 			d.Reason = ReasonIncompatible
 		}
-	case fits(doc.Stable, req):
+		return
+	case t.fits(RuleStableFits, doc.Stable, fits(doc.Stable, req)):
 		d.Variant, d.Delivery = doc.Stable, doc.Stable.Delivery
-	case fallback != nil:
-		d.Reason = ReasonFallback
-		d.Variant, d.Delivery = fallback, fallback.Delivery
-	default:
-		d.Cohort, d.Reason = CohortNone, ReasonIncompatible
+		return
 	}
+	fallback := newestFitting(doc.Fallbacks, req, t)
+	if fallback == nil {
+		d.Cohort, d.Reason = CohortNone, ReasonIncompatible
+		return
+	}
+	d.Reason = ReasonFallback
+	d.Variant, d.Delivery = fallback, fallback.Delivery
 }
 
 // act compares what is due with what is installed, and hears the recalls.
-func (d *Decision) act(doc *document.Release, req *Request) {
+func (d *Decision) act(doc *document.Release, req *Request, t *trace) {
 	recall := recalled(doc.Recalls, req)
 	if d.Variant != nil && d.Variant == doc.Stable {
 		d.Delivery = max(d.Delivery, recall.delivery)
 	}
+	t.hears(doc, &recall)
 	switch {
 	case d.Variant == nil && doc.Stable == nil && recall.installed:
 		d.Action, d.Reason = ActionRemove, ReasonRecalled
@@ -240,6 +260,7 @@ func (d *Decision) act(doc *document.Release, req *Request) {
 	default:
 		d.Action = ActionUpdate
 	}
+	t.acts(d)
 }
 
 // newerThan reports whether what is installed is known to be newer than v.

@@ -76,9 +76,9 @@ func listed(a *document.Audience, list string, req *Request) bool {
 	})
 }
 
-func allHold(rules []document.Rule, req *Request) bool {
-	for _, rule := range rules {
-		if !holds(rule, req.attribute(rule.Attribute)) {
+func allHold(rules []document.Rule, req *Request, t *trace) bool {
+	for i, rule := range rules {
+		if t.holds(i, !holds(rule, req.attribute(rule.Attribute))) {
 			return false
 		}
 	}
@@ -145,7 +145,7 @@ func fits(v *document.Variant, req *Request) bool {
 
 // newestFitting returns the fallback with the highest version code that fits,
 // the first of several, or nil.
-func newestFitting(fallbacks []document.Variant, req *Request) *document.Variant {
+func newestFitting(fallbacks []document.Variant, req *Request, t *trace) *document.Variant {
 	var newest *document.Variant
 	for i := range fallbacks {
 		v := &fallbacks[i]
@@ -153,6 +153,7 @@ func newestFitting(fallbacks []document.Variant, req *Request) *document.Variant
 			newest = v
 		}
 	}
+	t.fallsBack(newest)
 	return newest
 }
 
