@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/analysis"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/signing"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
@@ -39,6 +40,8 @@ type Shared struct {
 	Ledger      *ledger.Ledger
 	Keys        *signing.Keys
 	Enforcement *Enforcement
+	// Guards measures guardrails. Nil: nothing is measured, and what has a guardrail does not grow.
+	Guards *analysis.Watcher
 	// Now is the clock.
 	Now func() time.Time
 }
