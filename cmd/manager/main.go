@@ -99,6 +99,10 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 	if err != nil {
 		return err
 	}
+	guards, err := o.guardrails(direct)
+	if err != nil {
+		return err
+	}
 	limits := bundle.DefaultLimits()
 	limits.ArchiveBytes = o.maxBundleBytes
 	agent := "miniprogram-manager/" + version
@@ -115,6 +119,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 		Keys:        &signing.Keys{Client: direct, Namespace: o.namespace, Name: o.signingSecret, TrustedName: o.trustedKeys},
 		Enforcement: controller.NewEnforcement(direct, mgr.GetCache(), o.namespace, o.publicationNamespace),
 		Pace:        controller.NewPace(o.writesPerSecond),
+		Guards:      guards,
 		Now:         time.Now,
 	}
 	return controller.Setup(ctx, mgr, &controller.MiniProgramVersionReconciler{

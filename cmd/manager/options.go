@@ -21,7 +21,9 @@ type options struct {
 	registry, registryPrefix, dockerConfig string
 	registryCAFile                         string
 	registryPlainHTTP                      bool
-	manifestURL                            string
+	manifestURL, manifestService           string
+	prometheusURL, prometheusTokenFile     string
+	prometheusCAFile, queryTemplates       string
 	allowInsecureSources                   bool
 	allowedNets, refusedNets               string
 	sourceCAFile, sigstoreRoot             string
@@ -45,6 +47,11 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.StringVar(&o.registryCAFile, "registry-ca-file", "", "PEM file with certificate authorities that are trusted for the registry, beside those of the system")
 	fs.BoolVar(&o.registryPlainHTTP, "registry-plain-http", false, "speak http with the registry")
 	fs.StringVar(&o.manifestURL, "manifest-url", "", "URL of the manifest service, for status.url of HostApps")
+	fs.StringVar(&o.manifestService, "manifest-service", "miniprogram-manifest-service-private", "Service in the manager's namespace whose endpoints are the replicas of the manifest service, with a port named private; what they count is what guardrails measure")
+	fs.StringVar(&o.prometheusURL, "prometheus-url", "", "URL of the one Prometheus that guardrails may ask, such as http://prometheus.monitoring:9090; without it, guardrails measure what host apps report alone")
+	fs.StringVar(&o.prometheusTokenFile, "prometheus-token-file", "", "file with a bearer token for it, read at each request")
+	fs.StringVar(&o.prometheusCAFile, "prometheus-ca-file", "", "PEM file with certificate authorities that are trusted for it, beside those of the system")
+	fs.StringVar(&o.queryTemplates, "query-templates", "", "file with the query templates that guardrails may name")
 	fs.BoolVar(&o.allowInsecureSources, "allow-insecure-sources", false, "fetch bundles over http too")
 	fs.StringVar(&o.allowedNets, "allowed-source-networks", "", "comma-separated CIDRs that bundles may be fetched from although they are not public")
 	fs.StringVar(&o.refusedNets, "refused-source-networks", "", "comma-separated CIDRs that bundles may not be fetched from although they are public, as those of the cluster's own pods and services")
@@ -68,6 +75,9 @@ func (o *options) validate() error {
 		return err
 	}
 	if _, err := o.signatures(); err != nil {
+		return err
+	}
+	if _, err := o.prometheus(); err != nil {
 		return err
 	}
 	if o.concurrency < 1 || o.maxBundleBytes < 1 || o.requestsPerSecond < 1 {

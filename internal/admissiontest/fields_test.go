@@ -193,7 +193,7 @@ var (
 )
 
 func oneThing(step int) []string {
-	return []string{fmt.Sprintf("spec.steps[%d]: exactly one of the fields in [setPercent pause approval] must be set", step)}
+	return []string{fmt.Sprintf("spec.steps[%d]: exactly one of the fields in [setPercent pause approval analysis] must be set", step)}
 }
 
 func decided(spec string) request { return patch("Review", "approved", "spec: {"+spec+"}") }
@@ -378,7 +378,7 @@ func ofABound(message string) bool {
 
 func TestEveryRuleOfTheKindsIsTried(t *testing.T) {
 	tried := slices.Clone(unreachable)
-	for _, table := range []map[string]field{fields, policyFields} {
+	for _, table := range []map[string]field{fields, policyFields, guardrailFields} {
 		for _, f := range table {
 			for _, problem := range f.want {
 				_, message, _ := strings.Cut(problem, ": ")

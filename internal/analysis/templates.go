@@ -70,18 +70,18 @@ func (t *Template) check() error {
 			return fmt.Errorf("args: %q must begin with a letter, have letters, digits and _ only, and be none of %s", arg, strings.Join(given, ", "))
 		}
 	}
-	for field, text := range map[string]string{"query": t.Query, "samples": t.Samples} {
-		if strings.TrimSpace(text) == "" {
-			return fmt.Errorf("%s is missing", field)
+	for _, text := range []struct{ field, query string }{{"query", t.Query}, {"samples", t.Samples}} {
+		if strings.TrimSpace(text.query) == "" {
+			return fmt.Errorf("%s is missing", text.field)
 		}
-		_, err := expand(text, func(name string) (string, error) {
+		_, err := expand(text.query, func(name string) (string, error) {
 			if !slices.Contains(given, name) && !slices.Contains(t.Args, name) {
 				return "", fmt.Errorf("$(%s) is neither in args nor one of %s", name, strings.Join(given, ", "))
 			}
 			return "", nil
 		})
 		if err != nil {
-			return fmt.Errorf("%s: %w", field, err)
+			return fmt.Errorf("%s: %w", text.field, err)
 		}
 	}
 	return nil

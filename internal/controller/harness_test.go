@@ -60,6 +60,11 @@ type world struct {
 	// undeletable has the status with which it answers deletions, by repository.
 	undeletable sync.Map
 	front       *httptest.Server
+	// replicas map the addresses of EndpointSlices to where the manifest service of a test listens.
+	replicas  sync.Map
+	addresses atomic.Int32 // given out
+	// numbers are what the Prometheus of tests answers, by namespace.
+	numbers sync.Map
 	// shared is what the manager's reconcilers have in common, with its cache.
 	shared controller.Shared
 }
@@ -210,6 +215,7 @@ func (w *world) startManager(t testing.TB, cfg *rest.Config) {
 		Ledger:      &ledger.Ledger{Client: mgr.GetClient(), Namespace: publishedNamespace},
 		Keys:        &signing.Keys{Client: direct, Namespace: systemNamespace, Name: "miniprogram-signing-key", TrustedName: "miniprogram-trusted-keys"},
 		Enforcement: controller.NewEnforcement(direct, mgr.GetCache(), systemNamespace, publishedNamespace),
+		Guards:      w.watcher(t, direct),
 		Now:         time.Now,
 	}
 	err = controller.Setup(context.Background(), mgr, &controller.MiniProgramVersionReconciler{

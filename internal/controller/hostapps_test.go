@@ -134,6 +134,14 @@ func TestOneOfTwoHostAppsTakesTheProgramNoLonger(t *testing.T) {
 // serving is the manifest service, with its own rights, for what the manager publishes.
 func (g *group) serving(t testing.TB) *httptest.Server {
 	t.Helper()
+	server := httptest.NewServer(g.service(t).Handler())
+	t.Cleanup(server.Close)
+	return server
+}
+
+// service is a manifest service that runs until the test ends.
+func (g *group) service(t testing.TB) *manifest.Service {
+	t.Helper()
 	var trusted corev1.ConfigMap
 	g.must(t, g.admin.Get(ctx(t), key(systemNamespace, "miniprogram-trusted-keys"), &trusted))
 	keys := filepath.Join(t.TempDir(), "keys.pem")
@@ -151,9 +159,7 @@ func (g *group) serving(t testing.TB) *httptest.Server {
 	running, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- service.Run(running) }()
-	server := httptest.NewServer(service.Handler())
 	t.Cleanup(func() {
-		server.Close()
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -165,7 +171,7 @@ func (g *group) serving(t testing.TB) *httptest.Server {
 		}
 		return ""
 	})
-	return server
+	return service
 }
 
 // noBlobs is a registry without blobs.

@@ -77,7 +77,7 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	}
 	before := &v1alpha1.Rollout{}
 	if err := r.Client.Get(ctx, req.NamespacedName, before); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, r.gone(req.NamespacedName, err)
 	}
 	if forgotten(before) {
 		return ctrl.Result{}, nil
@@ -210,6 +210,7 @@ func (r *RolloutReconciler) writeStatus(ctx context.Context, s *rolloutScope) er
 		}
 		r.event(s.rollout, kind, s.move.Reason, "Decide", "%s", s.move.Message)
 	}
+	r.tellGuardrails(s.before, s.rollout)
 	if a := s.rollout.Status.LastAction; answered {
 		r.event(s.rollout, corev1.EventTypeNormal, "Action"+a.Result, "Answer", "%s by %s: %s", a.Value, a.User, a.Message)
 	}

@@ -49,6 +49,7 @@ func reportRollout(s *rolloutScope, err error, now metav1.Time) {
 	aborted := st.Refused != nil && st.Outcome == v1alpha1.OutcomeAborted && st.Target == nil
 	set(v1alpha1.ConditionAborted, aborted, "Aborted", st.Summary)
 	progressing(s, now)
+	guardrailsHealthy(s, now)
 	st.Conditions = task.Conditions(st.Conditions, ro.Generation, err, now, s.move.Message)
 	if aborted {
 		// Nothing is under way that could make it ready: somebody has to decide.

@@ -22,7 +22,7 @@ func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	all := wake(func(client.Object) []client.ListOption { return nil })
 	ofProgram := wake(func(o client.Object) []client.ListOption { return beside(o, indexProgram, programOf(o)) })
 	served := wake(func(o client.Object) []client.ListOption { return beside(o, indexServes, o.GetName()) })
-	return ctrl.NewControllerManagedBy(mgr).
+	build := ctrl.NewControllerManagedBy(mgr).
 		Named("rollout").
 		For(&v1alpha1.Rollout{}).
 		Watches(&v1alpha1.Rollout{}, ofProgram).
@@ -36,8 +36,11 @@ func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&corev1.Namespace{}, wake(func(o client.Object) []client.ListOption {
 			return []client.ListOption{client.InNamespace(o.GetName())}
 		}), labelsChanged).
-		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.rolloutsOfConfigMap)).
-		Complete(r)
+		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.rolloutsOfConfigMap))
+	if r.Guards != nil {
+		build = build.WatchesRawSource(r.measured())
+	}
+	return build.Complete(r)
 }
 
 // beside selects by an index in the namespace of an object.

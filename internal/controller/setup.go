@@ -24,6 +24,11 @@ func Setup(ctx context.Context, mgr ctrl.Manager, versions *MiniProgramVersionRe
 			return err
 		}
 	}
+	if shared.Guards != nil {
+		if err := mgr.Add(shared.Guards); err != nil {
+			return err
+		}
+	}
 	// Last: the reconcilers above have asked to be told of the proof.
 	return mgr.Add(shared.Enforcement)
 }

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/analysis"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/signing"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
@@ -41,6 +42,8 @@ type Shared struct {
 	Enforcement *Enforcement
 	// Pace bounds the writes of what happens by the clock alone; nil: it does not.
 	Pace *Pace
+	// Guards measures guardrails. Nil: nothing is measured, and what has a guardrail does not grow.
+	Guards *analysis.Watcher
 	// Now is the clock.
 	Now func() time.Time
 }

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/miniprogram-dev/miniprogram-operator/internal/analysis"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/registry"
+)
+
+// prometheus is the server that guardrails ask. Nil: there is none.
+func (o *options) prometheus() (*analysis.Prometheus, error) {
+	if (o.prometheusURL == "") != (o.queryTemplates == "") {
+		return nil, errors.New("--prometheus-url and --query-templates go together")
+	}
+	if o.prometheusURL == "" {
+		return nil, nil
+	}
+	trusted, err := registry.RootCAs(o.prometheusCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("--prometheus-ca-file: %w", err)
+	}
+	return analysis.NewPrometheus(analysis.PrometheusOptions{
+		URL: o.prometheusURL, TokenFile: o.prometheusTokenFile, RootCAs: trusted, Templates: o.queryTemplates,
+	}, time.Now)
+}
+
+// guardrails measures them. The client may list the endpoints of the manifest service.
+func (o *options) guardrails(direct client.Reader) (*analysis.Watcher, error) {
+	prometheus, err := o.prometheus()
+	if err != nil {
+		return nil, err
+	}
+	replicas := &analysis.Replicas{Client: direct, Namespace: o.namespace, Service: o.manifestService, Now: time.Now}
+	return analysis.NewWatcher(replicas, prometheus, time.Now), nil
+}
