@@ -69,7 +69,8 @@ type world struct {
 	shared controller.Shared
 }
 
-// byHandLabel is on versions that a test reconciles itself: the manager does not see them.
+// byHandLabel is on versions and Rollouts that a test reconciles itself: the manager does
+// not see them.
 const byHandLabel = "test.miniprogram.dev/by-hand"
 
 // registryFront stands between the manager and the registry, for as long as the
@@ -195,6 +196,7 @@ func (w *world) startManager(t testing.TB, cfg *rest.Config) {
 		t.Fatal(err)
 	}
 	kept[&v1alpha1.MiniProgramVersion{}] = cache.ByObject{Label: others}
+	kept[&v1alpha1.Rollout{}] = cache.ByObject{Label: others}
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
 		Scheme: w.scheme, Metrics: metricsserver.Options{BindAddress: "0"},
 		Controller: crconfig.Controller{SkipNameValidation: &skip},

@@ -19,6 +19,7 @@ func (d *decider) restore() {
 	case t == nil:
 		if c := d.seen.Candidate; c != nil && d.st.Refused == nil && d.recalled(out, c.Variant.Digest) {
 			d.st.Refused = &v1alpha1.Refused{VersionRef: c.Variant.VersionRef, Digest: c.Variant.Digest, Reason: since}
+			d.st.Attempt = max(d.st.Attempt, 1) // there was one, and a retry has to name it
 		}
 	case is(out.Target, t):
 		d.setShare(out.Split.BasisPoints)
