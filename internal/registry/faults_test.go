@@ -67,7 +67,15 @@ func operations(t *testing.T) map[string]operation {
 			return err
 		}},
 		"findings": {"the look-up", []Artifact{whole}, func(ctx context.Context, c *Client, a Artifact) error {
-			_, err := c.Findings(ctx, a.Repository, manifest)
+			_, desc, err := buildManifest(a)
+			if err != nil {
+				return err
+			}
+			_, kept, err := findingsOf(desc, a.Findings)
+			if err != nil {
+				return err
+			}
+			_, err = c.Findings(ctx, a.Repository, manifest, kept.Digest.String())
 			return err
 		}},
 		"exists": {"the check", []Artifact{whole}, func(ctx context.Context, c *Client, a Artifact) error {
