@@ -20,6 +20,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
@@ -176,21 +177,11 @@ func (r *Reader) again(ctx context.Context, repository string, v *v1alpha1.MiniP
 	if v.Status.Artifact.Archive == nil {
 		return Inspection{}, fmt.Errorf("status.artifact of MiniProgramVersion %s names no archive: create the version anew", v.Name)
 	}
-	body, _, err := r.Store.FetchBlob(ctx, repository, v.Status.Artifact.Archive.Digest)
+	archive, err := r.fetch(ctx, repository, v)
 	if err != nil {
 		return Inspection{}, err
 	}
-	sum := sha256.New()
-	archive, err := spool(io.TeeReader(io.LimitReader(body, v.Status.Artifact.Archive.SizeBytes+1), sum), r.TempDir)
-	if err = errors.Join(err, body.Close()); err != nil {
-		return Inspection{}, fmt.Errorf("fetching the bundle of MiniProgramVersion %s: %w", v.Name, err)
-	}
 	defer func() { _ = archive.Close() }() // nothing was written that could be lost
-	// Before anybody reads it: that other bytes are no bundle says nothing about this one.
-	if got := "sha256:" + hex.EncodeToString(sum.Sum(nil)); got != v.Status.Artifact.Archive.Digest {
-		return Inspection{}, &registry.Error{Reason: registry.RegistryInconsistent, Message: fmt.Sprintf(
-			"the registry hands out other bytes for the bundle of MiniProgramVersion %s (%s, not %s): have the registry checked", v.Name, got, v.Status.Artifact.Archive.Digest)}
-	}
 	want := bundle.Expect{Format: bundle.Format(v.Status.Bundle.Format), AppID: v.Status.Bundle.AppID}
 	limits := r.Limits
 	limits.ArchiveBytes = max(limits.ArchiveBytes, v.Status.Artifact.Archive.SizeBytes) // it was accepted
@@ -203,6 +194,41 @@ func (r *Reader) again(ctx context.Context, repository string, v *v1alpha1.MiniP
 		d = *v.Status.Declaration
 	}
 	return Of(b, d, patterns, r.Packer)
+}
+
+const (
+	// slowest is the rate in bytes a second below which fetching a bundle is given up: a
+	// registry that drips would keep one of the manager's few workers for an hour.
+	slowest = 64 << 10
+	// leastPatience is for what takes time before the first byte.
+	leastPatience = 2 * time.Minute
+)
+
+// fetch returns the archive in a temporary file, with the digest that it must have:
+// that other bytes are no bundle says nothing about this one.
+func (r *Reader) fetch(ctx context.Context, repository string, v *v1alpha1.MiniProgramVersion) (*os.File, error) {
+	want := v.Status.Artifact.Archive
+	patience := leastPatience + time.Duration(want.SizeBytes/slowest)*time.Second
+	inner, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	body, _, err := r.Store.FetchBlob(inner, repository, want.Digest)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.New()
+	archive, err := spool(io.TeeReader(io.LimitReader(body, want.SizeBytes+1), sum), r.TempDir)
+	switch err = errors.Join(err, body.Close()); {
+	case err != nil && ctx.Err() == nil && inner.Err() != nil:
+		return nil, &registry.Error{Reason: registry.RegistryUnavailable, Err: err, Message: fmt.Sprintf(
+			"the registry did not hand out the %d bytes of the bundle of MiniProgramVersion %s within %s; the download is tried again", want.SizeBytes, v.Name, patience)}
+	case err != nil:
+		return nil, fmt.Errorf("fetching the bundle of MiniProgramVersion %s: %w", v.Name, err)
+	}
+	if got := "sha256:" + hex.EncodeToString(sum.Sum(nil)); got != want.Digest {
+		return nil, errors.Join(&registry.Error{Reason: registry.RegistryInconsistent, Message: fmt.Sprintf(
+			"the registry hands out other bytes for the bundle of MiniProgramVersion %s (%s, not %s): have the registry checked", v.Name, got, want.Digest)}, archive.Close())
+	}
+	return archive, nil
 }
 
 func spool(body io.Reader, dir string) (*os.File, error) {

@@ -11,6 +11,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
@@ -242,6 +244,40 @@ func TestOtherBytesThanTheArchiveAreTheRegistrysFault(t *testing.T) {
 			}
 		})
 	}
+}
+
+// drip is a registry whose answers never end: a byte a second.
+type drip struct{ shelf }
+
+func (d *drip) FetchBlob(ctx context.Context, _, _ string) (io.ReadCloser, int64, error) {
+	return io.NopCloser(dripping{ctx}), 0, nil
+}
+
+type dripping struct{ ctx context.Context }
+
+func (d dripping) Read(p []byte) (int, error) {
+	select {
+	case <-d.ctx.Done():
+		return 0, d.ctx.Err()
+	case <-time.After(time.Second):
+		return copy(p, "x"), nil
+	}
+}
+
+func TestARegistryThatDripsIsGivenUpInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, began := published(zipped(t, "")), time.Now()
+		v.Status.Artifact.Archive.SizeBytes = 1 << 20
+		_, err := reader(&drip{shelf{refused: registry.ErrNotFound}}).Read(t.Context(), v, nil)
+		bad, ok := errors.AsType[*registry.Error](err)
+		const want = "the registry did not hand out the 1048576 bytes of the bundle of MiniProgramVersion shop-1 within 2m16s; the download is tried again"
+		if !ok || bad.Reason != registry.RegistryUnavailable || bad.Message != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+		if took := time.Since(began); took != 136*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
 }
 
 func TestAVersionWithoutAnArchiveSaysWhatToDo(t *testing.T) {
