@@ -221,12 +221,25 @@ func (p *platform) play(t testing.TB) *httptest.Server {
 		p.must(t, p.shared.Client.Get(ctx(t), key(p.second.ns, "app"), &o))
 		return map[bool]string{false: "not yet", true: ""}[o.Labels[classLabel] == "payments"]
 	})
+	p.taken(t)
 	p.breakRules(t)
 	p.obey(t)
 	p.firstRelease(t)
 	p.secondRelease(t)
 	p.thirdRelease(t)
 	return p.first.serving(t)
+}
+
+// taken: developers are told which host app does not take their program before anything is handed in.
+func (p *platform) taken(t testing.TB) {
+	t.Helper()
+	const nothing = "True Succeeded: nothing is released yet: create a MiniProgramVersion and a Rollout"
+	left := func(host string, g *group) string {
+		return fmt.Sprintf("; host app %s does not take mini programs of namespace %s (its spec.namespaceSelector): ask the platform's administrators to label the namespace", host, g.ns)
+	}
+	p.first.awaitProgram(t, v1alpha1.ConditionReady, nothing+left(p.maps, p.first))
+	p.second.awaitProgram(t, v1alpha1.ConditionReady, nothing)
+	p.third.awaitProgram(t, v1alpha1.ConditionReady, nothing+left(p.wallet, p.third))
 }
 
 // breakRules hands in what a policy objects to: each policy speaks for what it covers, and for nothing else.
