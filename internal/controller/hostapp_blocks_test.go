@@ -70,3 +70,27 @@ func TestAStableThatOneHostAppBlocksStaysForTheOthers(t *testing.T) {
 	g.changeHost(t, func(h *v1alpha1.HostApp) { h.Spec.Blocks = nil })
 	handed("without the block both have it", map[string]string{g.host: "1.1.0 NoTarget", other: "1.1.0 NoTarget"})
 }
+
+// A host app that is added when stable is out is asked for anew, and until it is
+// approved there, neither the Rollout nor the MiniProgram says that everybody has it.
+func TestAHostAppThatWaitsForAnApprovalIsToldOnTheRollout(t *testing.T) {
+	g := newGroup(t, "quality")
+	late := "late-" + g.ns
+	g.letApproveFor(t, g.rosaName, late)
+	g.stableAt(t, "1.0.0")
+	g.must(t, g.admin.Create(ctx(t), &v1alpha1.HostApp{
+		ObjectMeta: metav1.ObjectMeta{Name: late}, Spec: v1alpha1.HostAppSpec{DisplayName: "Late", Dialects: []string{v1alpha1.DialectResolve}},
+	}))
+	g.changeHost(t, func(h *v1alpha1.HostApp) { h.Spec.Dialects = []string{v1alpha1.DialectResolve} })
+	g.changeProgram(t, "app", func(p *v1alpha1.MiniProgram) { p.Spec.HostApps = []string{g.host, late} })
+	g.awaitSummary(t, fmt.Sprintf("1.0.0 is stable for everybody; host app %s is handed nothing until a version is approved for it: see condition Approved of MiniProgramVersion app-1.0.0", late))
+	server := g.serving(t)
+	eventually(t, "only the first has it", func() string {
+		return cmp.Diff(map[string]string{g.host: "1.0.0 NoTarget", late: " UnknownProgram"}, g.answers(t, server, g.host, late))
+	})
+	g.approve(t, "app-1.0.0")
+	g.awaitSummary(t, "1.0.0 is stable for everybody")
+	eventually(t, "both have it", func() string {
+		return cmp.Diff(map[string]string{g.host: "1.0.0 NoTarget", late: "1.0.0 NoTarget"}, g.answers(t, server, g.host, late))
+	})
+}
