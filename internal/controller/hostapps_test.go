@@ -87,8 +87,11 @@ func TestALabelOfTheProgramDecidesWhetherAHostAppTakesIt(t *testing.T) {
 	if diff := cmp.Diff(gone, doc.Tombstone); diff != "" || doc.Stable != nil || len(doc.AlsoServed) > 0 {
 		t.Errorf("the host app is told %s", show(doc))
 	}
+	g.awaitProgram(t, v1alpha1.ConditionReady, fmt.Sprintf("True Succeeded: nothing is released yet: create a MiniProgramVersion and a Rollout; "+
+		"host app %s does not take MiniProgram app (its spec.miniProgramSelector): ask the platform's administrators to label the MiniProgram (needs verb classify)", g.host))
 	g.classify(t, "app", "gold")
 	g.awaitReady(t, "True Succeeded: 1.0.0 is stable for everybody")
+	g.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: released to "+g.host)
 	back := g.published(t, "app")
 	if back.Tombstone != nil || back.Stable.Digest != first.Status.Stable.Digest || back.Stable.Delivery != first.Status.Stable.Delivery || back.Sequence <= doc.Sequence {
 		t.Errorf("after the label is there, it is told %s", show(back))
@@ -125,6 +128,8 @@ func TestOneOfTwoHostAppsTakesTheProgramNoLonger(t *testing.T) {
 	})
 	g.awaitReady(t, fmt.Sprintf("True Succeeded: 1.0.0 is stable for everybody; host app %s does not take mini programs of namespace %s (its spec.namespaceSelector): "+
 		"ask the platform's administrators to label the namespace", g.host, g.ns))
+	notTaken := fmt.Sprintf("host app %s does not take mini programs of namespace %s (its spec.namespaceSelector): ask the platform's administrators to label the namespace", g.host, g.ns)
+	g.awaitProgram(t, v1alpha1.ConditionReady, "True Succeeded: released to "+other+"; "+notTaken)
 	doc := g.published(t, "app")
 	if diff := cmp.Diff([]string{other}, doc.HostApps); diff != "" || doc.Tombstone != nil || doc.Stable.Version != "1.0.0" {
 		t.Errorf("published %s", show(doc))

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -127,16 +126,5 @@ func (r *MiniProgramReconciler) programsOfLedger(ctx context.Context, o client.O
 // transferring wakes the programs that ask for a transfer: it waits for the proof
 // that admission checks who asks.
 func (r *MiniProgramReconciler) transferring(ctx context.Context, _ client.Object) []reconcile.Request {
-	var list v1alpha1.MiniProgramList
-	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing programs to wake")
-		return nil
-	}
-	var out []reconcile.Request
-	for i := range list.Items {
-		if p := &list.Items[i]; actionVerb(p) == verbTransfer {
-			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(p)})
-		}
-	}
-	return out
+	return r.programs(ctx, func(p *v1alpha1.MiniProgram) bool { return actionVerb(p) == verbTransfer })
 }

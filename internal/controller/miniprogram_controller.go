@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 )
 
@@ -29,6 +30,8 @@ type programScope struct {
 	program *v1alpha1.MiniProgram
 	// underWay says which versions the program's Rollouts are handing out to a share of users.
 	underWay []string
+	// notTaken says which of its host apps do not take the program, and who can change that.
+	notTaken []string
 	now      metav1.Time
 }
 
@@ -47,6 +50,7 @@ func (r *MiniProgramReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 		{Name: "keep rejections", Run: r.keepRejections},
 		{Name: "list releases", Run: r.listReleases},
 		{Name: "find latest version", Run: r.findLatest},
+		{Name: "ask host apps", Run: r.askHostApps},
 		{Name: "claim app ID", Run: r.claim},
 	})
 	if overtaken(err) {
@@ -62,7 +66,11 @@ func (r *MiniProgramReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 }
 
 func programMessage(s *programScope) string {
-	return released(s.program, s.underWay) + idleTransfer(s.program)
+	message := released(s.program, s.underWay)
+	for _, why := range s.notTaken {
+		message += "; " + why
+	}
+	return message + idleTransfer(s.program)
 }
 
 func released(p *v1alpha1.MiniProgram, underWay []string) string {
@@ -121,7 +129,8 @@ func (r *MiniProgramReconciler) listReleases(ctx context.Context, s *programScop
 		if st.Target != nil { // without its share, which would cost a write for each step
 			s.underWay = append(s.underWay, fmt.Sprintf("%s is under way (Rollout %s)", st.Target.Version, ro.Name))
 		}
-		if st.Stable == nil || st.Document == nil {
+		// A document that no host app takes any longer goes on naming those that had it.
+		if st.Stable == nil || st.Document == nil || st.Document.Availability == delivery.NotTaken {
 			continue
 		}
 		for _, h := range st.Document.HostApps {
@@ -174,6 +183,8 @@ func (r *MiniProgramReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.Review{}, program, becameVeto).
 		Watches(&v1alpha1.MiniProgramVersion{}, program, becameUsable).
 		Watches(&v1alpha1.Rollout{}, program).
+		Watches(&v1alpha1.HostApp{}, handler.EnqueueRequestsFromMapFunc(r.programsOfHostApp), specChanged).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.programsOfNamespace), labelsChanged).
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.programsOfLedger)).
 		WatchesRawSource(source.Channel(r.Enforcement.changes(), handler.EnqueueRequestsFromMapFunc(r.transferring))).
 		Complete(r)

@@ -111,7 +111,7 @@ func concludeReview(_ context.Context, s *reviewScope) error {
 		return task.Wait("Pending", 0, "waits for %s, or somebody with verb overrule on the mini program, to lift the rejection in review %s", vetoes[i].Reviewer, spec.Supersedes)
 	}
 	if spec.Decision == v1alpha1.DecisionPending {
-		return task.Wait("Pending", 0, "waits for a reviewer of role %s%s (needs approve on miniprograms/review-%s)", spec.Role, s.where(), spec.Role)
+		return task.Wait("Pending", 0, "waits for a reviewer of role %s%s (needs %s)", spec.Role, s.where(), gate.RightsFor(spec.Role, spec.HostApp))
 	}
 	if step := spec.Rollout; step != nil && spec.Decision == v1alpha1.DecisionApproved {
 		return s.concludeStep(step)

@@ -131,7 +131,7 @@ func TestAHostAppThatIsAddedLaterIsAskedForByName(t *testing.T) {
 	approvedMessage(t, g, "app-1.0.0")
 	change(t, g, g.dana, &v1alpha1.MiniProgram{}, "app", func(p *v1alpha1.MiniProgram) { p.Spec.HostApps = []string{g.host, late} })
 	v := g.awaitVersion(t, "app-1.0.0", v1alpha1.ConditionApproved,
-		"False WaitingForApproval: waits for 1 approval of role quality for host app "+late+" (needs approve on miniprograms/review-quality)")
+		"False WaitingForApproval: waits for 1 approval of role quality for host app "+late+" (needs approve on miniprograms/review-quality and on hostapps/review-quality)")
 	if !slices.Equal(v.Status.ApprovedHostApps, []string{g.host}) || !slices.Equal(v.Status.HostApps, []string{g.host}) {
 		t.Errorf("approved for %v, packaged for %v", v.Status.ApprovedHostApps, v.Status.HostApps)
 	}

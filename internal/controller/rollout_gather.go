@@ -183,7 +183,9 @@ func (r *RolloutReconciler) gatherHostApp(ctx context.Context, s *rolloutScope, 
 }
 
 // gatherBlocks notes what the host app blocks of the program. The manifest service
-// hands out no document with that in it, whatever is decided here.
+// hands out no document with that in it, whatever is decided here. So a blocked stable
+// is only remarked upon: unlike one that was withdrawn, it is still right for the other
+// host apps of the rollout, and replacing it would take it from them.
 func gatherBlocks(s *rolloutScope, h *v1alpha1.HostApp) {
 	st := &s.before.Status
 	for _, b := range h.Spec.Blocks {

@@ -98,5 +98,22 @@ func (r *RolloutReconciler) gatherStable(ctx context.Context, s *rolloutScope) e
 	}
 	s.seen.StableHostApps = j.verdict.ApprovedHostApps
 	s.seen.FallbackHostApps[stable.Digest] = j.verdict.ApprovedHostApps
+	if s.before.Status.Target == nil {
+		s.remarkOnWaiting(stable)
+	}
 	return nil
+}
+
+// remarkOnWaiting tells of host apps that are handed nothing because stable is not
+// approved for them: they were added after it had gone out to the others.
+func (s *rolloutScope) remarkOnWaiting(stable *v1alpha1.Variant) {
+	var has []string
+	if doc := s.before.Status.Document; doc != nil {
+		has = doc.HostApps
+	}
+	for _, h := range s.seen.HostApps {
+		if !slices.Contains(has, h) && !slices.Contains(s.seen.StableHostApps, h) {
+			s.seen.Remarks = append(s.seen.Remarks, fmt.Sprintf("host app %s is handed nothing until a version is approved for it: see condition Approved of MiniProgramVersion %s", h, stable.VersionRef))
+		}
+	}
 }

@@ -59,7 +59,7 @@ func rules(rules ...Rule) func(*Question)      { return func(q *Question) { q.Ru
 
 const (
 	waitsQuality = "waits for 1 approval of role quality (needs approve on miniprograms/review-quality)"
-	waitsPrivacy = "1 approval of role privacy for host app wallet (needs approve on miniprograms/review-privacy)"
+	waitsPrivacy = "1 approval of role privacy for host app wallet (needs approve on miniprograms/review-privacy and on hostapps/review-privacy)"
 	liftHint     = "only a later approval by the same person, or with verb overrule, that names it in spec.supersedes lifts this; a changed bundle needs a new version"
 )
 
@@ -288,7 +288,7 @@ func TestJudgeHostApps(t *testing.T) {
 			reviews:  []Review{review("r1"), review("r2", forApp("chat"))},
 			want: Verdict{
 				Reason: "WaitingForApproval", Required: 1, Missing: []Missing{{Role: "quality", HostApp: "wallet", Count: 1}},
-				Message: "waits for 1 approval of role quality for host app wallet (needs approve on miniprograms/review-quality)",
+				Message: "waits for 1 approval of role quality for host app wallet (needs approve on miniprograms/review-quality and on hostapps/review-quality)",
 				Ignored: []Ignored{
 					{"r1", "NotAsked", "review r1 approves in role quality, which no enforcing ReviewPolicy asks for; role quality is asked for: host app wallet"},
 					{"r2", "NotAsked", "review r2 approves in role quality for host app chat, which no enforcing ReviewPolicy asks for; role quality is asked for: host app wallet"},

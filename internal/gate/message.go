@@ -89,7 +89,7 @@ func (j *judge) waits() (reason, message string) {
 			}
 			others = append(others, fmt.Sprintf("%s is not asked for: %s", lacks, list(by)))
 		default:
-			waits = append(waits, fmt.Sprintf("%s (needs approve on miniprograms/review-%s)", lacks, t.rule.Role))
+			waits = append(waits, fmt.Sprintf("%s (needs %s)", lacks, RightsFor(t.rule.Role, t.rule.HostApp)))
 		}
 	}
 	if len(waits) > 0 {
@@ -99,6 +99,16 @@ func (j *judge) waits() (reason, message string) {
 		others = append([]string{"waits for " + list(waits)}, others...)
 	}
 	return reason, list(others)
+}
+
+// RightsFor are the rights that admission asks of who decides in a role, for one
+// host app or, where that is empty, for all.
+func RightsFor(role, hostApp string) string {
+	rights := "approve on miniprograms/review-" + role
+	if hostApp != "" {
+		rights += " and on hostapps/review-" + role
+	}
+	return rights
 }
 
 // withheldText tells what the approvals leave out.

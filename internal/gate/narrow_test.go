@@ -226,7 +226,7 @@ func TestJudgeAsksLateHostAppsByName(t *testing.T) {
 			question: question(late), reviews: []Review{review("r1")},
 			want: Verdict{
 				Reason: "WaitingForApproval", Required: 2, Given: 1, ApprovedHostApps: []string{"wallet"}, Counted: []string{"r1"},
-				Message: "waits for 1 approval of role quality for host app chat (needs approve on miniprograms/review-quality)",
+				Message: "waits for 1 approval of role quality for host app chat (needs approve on miniprograms/review-quality and on hostapps/review-quality)",
 				Missing: []Missing{{Role: "quality", HostApp: "chat", Count: 1}},
 			},
 		},

@@ -12,12 +12,15 @@ package inspection
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
@@ -125,7 +128,7 @@ func read(b *bundle.Bundle, file bundle.File) ([]byte, error) {
 
 // Store is the registry that holds artifacts.
 type Store interface {
-	Findings(ctx context.Context, repository, manifestDigest string) ([]byte, error)
+	Findings(ctx context.Context, repository, artifact, findings string) ([]byte, error)
 	FetchBlob(ctx context.Context, repository, blobDigest string) (io.ReadCloser, int64, error)
 }
 
@@ -141,20 +144,32 @@ type Reader struct {
 }
 
 // Read returns what is known of a version's artifact, searched for patterns, which
-// may be nil. What is kept beside the artifact is used where it answers; else the
-// bundle is fetched and read again. The errors are the registry's, or a
+// may be nil. What the version's status names as kept beside the artifact is used where
+// it answers; else the bundle is fetched and read again, also where the registry
+// hands out something else under that name. The errors are the registry's, or a
 // *bundle.CheckError where the present release would not accept the bundle.
 func (r *Reader) Read(ctx context.Context, v *v1alpha1.MiniProgramVersion, patterns *policy.Patterns) (Inspection, error) {
 	repository := v.Namespace + "/" + v.Spec.MiniProgramRef.Name
-	raw, err := r.Store.Findings(ctx, repository, v.Status.Artifact.Digest)
-	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+	raw, err := r.Store.Findings(ctx, repository, v.Status.Artifact.Digest, v.Status.Artifact.Findings)
+	if err == nil {
+		if kept, ok := unmarshal(raw); ok && patterns.SearchedIn(*kept.Facts) {
+			return kept, nil
+		}
+	} else if refused, ok := errors.AsType[*registry.Error](err); !errors.Is(err, registry.ErrNotFound) && (!ok || refused.Reason != registry.RegistryInconsistent) {
 		return Inspection{}, err
 	}
-	var kept Inspection
-	if err == nil && json.Unmarshal(raw, &kept) == nil && kept.Facts != nil && patterns.SearchedIn(*kept.Facts) {
-		return kept, nil
-	}
 	return r.again(ctx, repository, v, patterns)
+}
+
+// unmarshal reads what Marshal wrote; false: it says nothing that can be used.
+// What a record says of searches is not believed: Marshal writes none.
+func unmarshal(raw []byte) (Inspection, bool) {
+	var kept Inspection
+	if len(raw) > maxRecord || json.Unmarshal(raw, &kept) != nil || kept.Facts == nil {
+		return Inspection{}, false
+	}
+	kept.Facts.Searched, kept.Facts.Matches = nil, nil
+	return kept, true
 }
 
 // again reads the bundle from the registry.
@@ -162,31 +177,58 @@ func (r *Reader) again(ctx context.Context, repository string, v *v1alpha1.MiniP
 	if v.Status.Artifact.Archive == nil {
 		return Inspection{}, fmt.Errorf("status.artifact of MiniProgramVersion %s names no archive: create the version anew", v.Name)
 	}
-	body, size, err := r.Store.FetchBlob(ctx, repository, v.Status.Artifact.Archive.Digest)
+	archive, err := r.fetch(ctx, repository, v)
 	if err != nil {
 		return Inspection{}, err
-	}
-	archive, err := spool(io.LimitReader(body, v.Status.Artifact.Archive.SizeBytes+1), r.TempDir)
-	if err = errors.Join(err, body.Close()); err != nil {
-		return Inspection{}, fmt.Errorf("fetching the bundle of MiniProgramVersion %s: %w", v.Name, err)
 	}
 	defer func() { _ = archive.Close() }() // nothing was written that could be lost
 	want := bundle.Expect{Format: bundle.Format(v.Status.Bundle.Format), AppID: v.Status.Bundle.AppID}
 	limits := r.Limits
 	limits.ArchiveBytes = max(limits.ArchiveBytes, v.Status.Artifact.Archive.SizeBytes) // it was accepted
-	b, err := bundle.Read(archive, size, want, limits)
+	b, err := bundle.Read(archive, v.Status.Artifact.Archive.SizeBytes, want, limits)
 	if err != nil {
 		return Inspection{}, err
-	}
-	if b.ArchiveSHA256 != v.Status.Artifact.Archive.Digest {
-		return Inspection{}, &registry.Error{Reason: registry.RegistryInconsistent, Message: fmt.Sprintf(
-			"the registry hands out other bytes for the bundle of MiniProgramVersion %s (%s, not %s): have the registry checked", v.Name, b.ArchiveSHA256, v.Status.Artifact.Archive.Digest)}
 	}
 	var d v1alpha1.Declaration
 	if v.Status.Declaration != nil {
 		d = *v.Status.Declaration
 	}
 	return Of(b, d, patterns, r.Packer)
+}
+
+const (
+	// slowest is the rate in bytes a second below which fetching a bundle is given up: a
+	// registry that drips would keep one of the manager's few workers for an hour.
+	slowest = 64 << 10
+	// leastPatience is for what takes time before the first byte.
+	leastPatience = 2 * time.Minute
+)
+
+// fetch returns the archive in a temporary file, with the digest that it must have:
+// that other bytes are no bundle says nothing about this one.
+func (r *Reader) fetch(ctx context.Context, repository string, v *v1alpha1.MiniProgramVersion) (*os.File, error) {
+	want := v.Status.Artifact.Archive
+	patience := leastPatience + time.Duration(want.SizeBytes/slowest)*time.Second
+	inner, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	body, _, err := r.Store.FetchBlob(inner, repository, want.Digest)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.New()
+	archive, err := spool(io.TeeReader(io.LimitReader(body, want.SizeBytes+1), sum), r.TempDir)
+	switch err = errors.Join(err, body.Close()); {
+	case err != nil && ctx.Err() == nil && inner.Err() != nil:
+		return nil, &registry.Error{Reason: registry.RegistryUnavailable, Err: err, Message: fmt.Sprintf(
+			"the registry did not hand out the %d bytes of the bundle of MiniProgramVersion %s within %s; the download is tried again", want.SizeBytes, v.Name, patience)}
+	case err != nil:
+		return nil, fmt.Errorf("fetching the bundle of MiniProgramVersion %s: %w", v.Name, err)
+	}
+	if got := "sha256:" + hex.EncodeToString(sum.Sum(nil)); got != want.Digest {
+		return nil, errors.Join(&registry.Error{Reason: registry.RegistryInconsistent, Message: fmt.Sprintf(
+			"the registry hands out other bytes for the bundle of MiniProgramVersion %s (%s, not %s): have the registry checked", v.Name, got, want.Digest)}, archive.Close())
+	}
+	return archive, nil
 }
 
 func spool(body io.Reader, dir string) (*os.File, error) {

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/miniprogram-dev/miniprogram-operator/internal/registrytest"
 )
@@ -19,8 +22,14 @@ func gone(t *testing.T, c *Client, p Published) {
 			t.Errorf("%s is still there: %v", reference, err)
 		}
 	}
-	if left, err := c.Findings(t.Context(), repository, p.Digest); !errors.Is(err, ErrNotFound) {
-		t.Errorf("findings are still there: %q, %v", left, err)
+	o, err := c.begin(t.Context(), repository, "the look", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.end()
+	left, err := o.referrers(ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.Digest(p.Digest)})
+	if err != nil || len(left) > 0 {
+		t.Errorf("findings are still there: %v, %v", left, err)
 	}
 }
 
@@ -45,7 +54,7 @@ func TestDeletingTakesTagManifestAndFindings(t *testing.T) {
 		if err := c.Exists(t.Context(), repository, stays.Digest); err != nil {
 			t.Errorf("another version: %v", err)
 		}
-		if got, err := c.Findings(t.Context(), repository, stays.Digest); err != nil || string(got) != findings {
+		if got, err := c.Findings(t.Context(), repository, stays.Digest, stays.Findings); err != nil || string(got) != findings {
 			t.Errorf("the findings of another version: %q, %v", got, err)
 		}
 		if again := publish(t, c, withFindings(artifact(t), findings)); again.Digest != p.Digest || again.Adopted {
@@ -135,7 +144,7 @@ func TestWhatARegistryAnswersToADeletion(t *testing.T) {
 			if diff := cmp.Diff(tc.want, known.Message); diff != "" {
 				t.Errorf("message (-want +got):\n%s", diff)
 			}
-			if got, err := c.Findings(t.Context(), repository, p.Digest); err != nil || string(got) != findings {
+			if got, err := c.Findings(t.Context(), repository, p.Digest, p.Findings); err != nil || string(got) != findings {
 				t.Errorf("the findings: %q, %v", got, err)
 			}
 		})

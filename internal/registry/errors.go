@@ -104,6 +104,9 @@ func (o *call) explain(err error) error {
 		return &Error{Reason: RegistryUnavailable, Err: err,
 			Message: fmt.Sprintf("the registry %s did not finish within %s; %s is tried again", host, o.client.options.Timeout, o.what)}
 	}
+	if where := misdirected(err); where != "" {
+		return &Error{Reason: RegistryUnavailable, Err: err, Message: fmt.Sprintf("the registry %s %s; %s is tried again", host, where, o.what)}
+	}
 	cause := err
 	if urlErr, ok := errors.AsType[*url.Error](err); ok {
 		cause = urlErr.Err // without the address, which may hold a secret in its query

@@ -113,34 +113,46 @@ func (o *call) referrers(subject ocispec.Descriptor) (out []ocispec.Descriptor, 
 const maxReferrers = 100
 
 // Findings returns the findings that Publish kept with an artifact, as they were
-// pushed. Where none were the error is ErrNotFound. Of several, as other releases
-// of the checks leave them, it returns the last that the registry lists.
-func (c *Client) Findings(ctx context.Context, repository, manifestDigest string) ([]byte, error) {
+// pushed: those of the manifest that Published.Findings names, and no others. Whoever
+// may push to the registry can have any manifest refer to the artifact, so what refers to
+// it is not asked for. Where there are none the error is ErrNotFound; what is there
+// and is not what Publish pushed is an *Error with reason RegistryInconsistent.
+func (c *Client) Findings(ctx context.Context, repository, artifact, findings string) ([]byte, error) {
 	o, err := c.begin(ctx, repository, "the look-up", c.options.Timeout)
 	if err != nil {
 		return nil, err
 	}
 	defer o.end()
-	there, err := o.referrers(ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.Digest(manifestDigest)})
-	if err != nil {
-		return nil, err
-	}
-	if len(there) == 0 {
+	if findings == "" {
 		return nil, &Error{Reason: RegistryRefused, Err: ErrNotFound, Message: fmt.Sprintf(
-			"the registry %s holds no findings about %s@%s", o.repo.Reference.Registry, o.repo.Reference.Repository, manifestDigest)}
+			"the registry %s was given no findings about %s@%s", o.repo.Reference.Registry, o.repo.Reference.Repository, artifact)}
 	}
-	return o.readFindings(there[len(there)-1])
+	ref := o.repo.Reference
+	ref.Reference = findings
+	if err := ref.ValidateReferenceAsDigest(); err != nil {
+		return nil, &Error{Reason: RegistryRefused, Err: err, Message: fmt.Sprintf("%q names no findings in a registry: it must be a digest", findings)}
+	}
+	return o.readFindings(artifact, findings)
 }
 
-func (o *call) readFindings(desc ocispec.Descriptor) ([]byte, error) {
-	raw, err := o.read(desc, o.repo.Manifests().Fetch)
+func (o *call) readFindings(artifact, findings string) ([]byte, error) {
+	_, body, err := o.repo.Manifests().FetchReference(o.ctx, findings)
 	if err != nil {
-		return nil, err
+		return nil, o.explain(err)
+	}
+	defer body.Close()
+	raw, err := readAll(body)
+	if err != nil {
+		return nil, o.explain(err)
+	}
+	if got := digest.FromBytes(raw); got.String() != findings {
+		return nil, o.inconsistent(findings, got)
 	}
 	var m ocispec.Manifest
-	if json.Unmarshal(raw, &m) != nil || len(m.Layers) != 1 || m.Layers[0].MediaType != FindingsMediaType {
+	if json.Unmarshal(raw, &m) != nil || len(m.Layers) != 1 || m.Layers[0].MediaType != FindingsMediaType ||
+		m.Subject == nil || m.Subject.Digest.String() != artifact {
 		return nil, &Error{Reason: RegistryInconsistent, Message: fmt.Sprintf(
-			"%s/%s@%s says that it holds findings, and does not: delete it in the registry", o.repo.Reference.Registry, o.repo.Reference.Repository, desc.Digest)}
+			"%s/%s@%s holds no findings about %s", o.repo.Reference.Registry, o.repo.Reference.Repository, findings, artifact)}
 	}
 	return o.read(m.Layers[0], o.repo.Blobs().Fetch)
 }

@@ -3,12 +3,12 @@ package registry
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/miniprogram-dev/miniprogram-operator/internal/registrytest"
 )
@@ -35,20 +35,20 @@ func TestFindingsReferToTheArtifact(t *testing.T) {
 	bothSorts(t, func(t *testing.T, r *watched) {
 		c := clientOf(r.host)
 		plain := publish(t, c, artifact(t))
-		if got, err := c.Findings(t.Context(), repository, plain.Digest); !errors.Is(err, ErrNotFound) {
+		if got, err := c.Findings(t.Context(), repository, plain.Digest, plain.Findings); !errors.Is(err, ErrNotFound) {
 			t.Fatalf("before they are pushed: %q, %v", got, err)
 		}
 		first := publish(t, c, withFindings(artifact(t), findings))
 		if first.Digest != plain.Digest || first.Findings == "" || first.FindingsRefused != "" {
 			t.Errorf("published %+v", first)
 		}
-		kept := func(want string) {
+		kept := func(p Published, want string) {
 			t.Helper()
-			if got, err := c.Findings(t.Context(), repository, first.Digest); err != nil || string(got) != want {
+			if got, err := c.Findings(t.Context(), repository, p.Digest, p.Findings); err != nil || string(got) != want {
 				t.Errorf("got %q (%v), want %q", got, err, want)
 			}
 		}
-		kept(findings)
+		kept(first, findings)
 
 		r.writes()
 		again := publish(t, c, withFindings(artifact(t), findings))
@@ -57,13 +57,12 @@ func TestFindingsReferToTheArtifact(t *testing.T) {
 		}
 		// Another release of the checks says something else of the same artifact.
 		const other = `{"findings":[],"packer":"miniprogram-operator/next"}`
-		if next := publish(t, c, withFindings(artifact(t), other)); next.Digest != first.Digest || next.Findings == first.Findings {
+		next := publish(t, c, withFindings(artifact(t), other))
+		if next.Digest != first.Digest || next.Findings == first.Findings {
 			t.Errorf("published %+v after %+v", next, first)
 		}
-		got, err := c.Findings(t.Context(), repository, first.Digest)
-		if err != nil || !slices.Contains([]string{findings, other}, string(got)) {
-			t.Errorf("got %q (%v)", got, err)
-		}
+		kept(first, findings)
+		kept(next, other)
 	})
 }
 
@@ -75,7 +74,7 @@ func TestAnArtifactThatIsAdoptedGetsFindingsToo(t *testing.T) {
 		if !got.Adopted || got.Digest != old.Digest {
 			t.Fatalf("not adopted: %+v", got)
 		}
-		if text, err := c.Findings(t.Context(), repository, old.Digest); err != nil || string(text) != findings {
+		if text, err := c.Findings(t.Context(), repository, got.Digest, got.Findings); err != nil || string(text) != findings {
 			t.Errorf("got %q (%v)", text, err)
 		}
 	})
@@ -141,9 +140,36 @@ func TestFindingsThatAreNotWhatTheirDigestSaysAreRefused(t *testing.T) {
 		}
 		return nil
 	})
-	_, err := c.Findings(t.Context(), repository, p.Digest)
+	_, err := c.Findings(t.Context(), repository, p.Digest, p.Findings)
 	var bad *Error
 	if !errors.As(err, &bad) || bad.Reason != RegistryInconsistent {
 		t.Errorf("got %v", err)
 	}
+}
+
+// Whoever may push to the registry can say of an artifact what is not so.
+func TestFindingsThatPublishHasNotPushedAreNoFindings(t *testing.T) {
+	bothSorts(t, func(t *testing.T, r *watched) {
+		c := clientOf(r.host)
+		p := publish(t, c, withFindings(artifact(t), findings))
+		subject := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.Digest(p.Digest), Size: int64(len(manifestText(artifact(t))))}
+		lie := registrytest.Layer{MediaType: FindingsMediaType, Data: []byte(`{"findings":[]}`)}
+		registrytest.Push(t, r.Host(), "mini/"+repository, "", &subject, lie)
+		if got, err := c.Findings(t.Context(), repository, p.Digest, p.Findings); err != nil || string(got) != findings {
+			t.Errorf("got %q (%v)", got, err)
+		}
+		other := artifact(t)
+		other.Tag, other.Config = "9.0.0", []byte(`{"version":"9.0.0"}`)
+		another := publish(t, c, withFindings(other, findings))
+		for name, test := range map[string]struct{ findings, want string }{
+			"none were kept":            {"", "the registry " + r.host + " was given no findings about mini/shop-team/shop@" + p.Digest},
+			"no digest":                 {"latest", `"latest" names no findings in a registry: it must be a digest`},
+			"those of another artifact": {another.Findings, r.host + "/mini/shop-team/shop@" + another.Findings + " holds no findings about " + p.Digest},
+			"another manifest":          {another.Digest, r.host + "/mini/shop-team/shop@" + another.Digest + " holds no findings about " + p.Digest},
+		} {
+			if got, err := c.Findings(t.Context(), repository, p.Digest, test.findings); err == nil || err.Error() != test.want {
+				t.Errorf("%s: got %q (%v), want %q", name, got, err, test.want)
+			}
+		}
+	})
 }

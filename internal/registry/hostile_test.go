@@ -306,7 +306,8 @@ func TestAnUploadDoesNotGoToAnotherHost(t *testing.T) {
 		return &registrytest.Fault{Status: http.StatusAccepted, Header: http.Header{"Location": {elsewhere.URL + "/upload"}}}
 	})
 	_, err := clientOf(r.host).Publish(t.Context(), artifact(t))
-	wantErr(t, err, RegistryUnavailable, "what answers at the registry "+r.host+" does not keep to the OCI distribution specification: make sure that this is the registry's address; the push is tried again")
+	wantErr(t, err, RegistryUnavailable, "the registry "+r.host+" sends uploads to another host, "+strings.TrimPrefix(elsewhere.URL, "http://")+
+		", and neither credentials nor bundles are sent there: have it answer with its own address (its setting of an external host, or relative URLs); the push is tried again")
 	if n := reached.Load(); n > 0 {
 		t.Errorf("%d requests went elsewhere", n)
 	}

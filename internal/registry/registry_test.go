@@ -266,7 +266,7 @@ func TestACrashAtAnyWriteIsMendedByPublishingAgain(t *testing.T) {
 				if left := missingBlobs(t, r.Host(), a); left > 0 {
 					t.Errorf("%d blobs are still missing", left)
 				}
-				if kept, err := c.Findings(t.Context(), a.Repository, got.Digest); err != nil || string(kept) != findings {
+				if kept, err := c.Findings(t.Context(), a.Repository, got.Digest, got.Findings); err != nil || string(kept) != findings {
 					t.Errorf("the findings are %q (%v)", kept, err)
 				}
 			})
