@@ -51,39 +51,13 @@ func run(check bool) error {
 	if err != nil {
 		return err
 	}
-	bench, err := readBenchmarks(benchFile)
-	if err != nil {
-		return err
-	}
-	scale, err := readBenchmarks(scaleFile)
-	if err != nil {
-		return err
-	}
-	approvals, err := approvalsTable(bench)
-	if err != nil {
-		return err
-	}
-	publish, err := publishTable(bench)
-	if err != nil {
-		return err
-	}
-	detected, err := detectTable(bench)
-	if err != nil {
-		return err
-	}
-	rollouts, err := scaleTable(scale)
-	if err != nil {
-		return err
-	}
 	text := string(old)
-	for name, block := range map[string]string{
-		"transcript": "```console\n$ make demo CHECK=1\n" + excerpt(string(transcript)) + "\n```",
-		"figures":    table,
-		"approvals":  approvals,
-		"publish":    publish,
-		"detect":     detected,
-		"scale":      rollouts,
-	} {
+	blocks, err := benchTables()
+	if err != nil {
+		return err
+	}
+	blocks["transcript"], blocks["figures"] = "```console\n$ make demo CHECK=1\n"+excerpt(string(transcript))+"\n```", table
+	for name, block := range blocks {
 		if text, err = replace(text, name, block); err != nil {
 			return err
 		}
@@ -95,6 +69,26 @@ func run(check bool) error {
 		return errors.New("README.md is not rendered from docs/demo and docs/bench: run `go run ./hack/readme`")
 	}
 	return os.WriteFile(readmeFile, []byte(text), 0o644)
+}
+
+// benchTables are the tables of what the benchmarks measured.
+func benchTables() (map[string]string, error) {
+	tables := map[string]string{}
+	for file, renders := range map[string]map[string]func(*benchmarks) (string, error){
+		benchFile: {"approvals": approvalsTable, "publish": publishTable, "detect": detectTable},
+		scaleFile: {"scale": scaleTable},
+	} {
+		b, err := readBenchmarks(file)
+		if err != nil {
+			return nil, err
+		}
+		for name, render := range renders {
+			if tables[name], err = render(b); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return tables, nil
 }
 
 // shown are the parts of the transcript that README.md has; the file has all.

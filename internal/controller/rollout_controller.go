@@ -83,9 +83,8 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		return ctrl.Result{}, nil
 	}
 	s := newRolloutScope(before, r.Now().UTC())
-	// What takes something back is recorded before anything that can fail. What was
-	// recorded is carried out before anything new is, so that a crash repeats a
-	// step and never skips one.
+	// What takes back is recorded before anything can fail. What was recorded is carried
+	// out before anything new is decided, so that a crash repeats a step and skips none.
 	err := task.Run(ctx, s, []task.Task[rolloutScope]{
 		{Name: "hold on deletion", Run: r.ensureFinalizer},
 		{Name: "find the program", Run: r.gatherProgram},
@@ -103,11 +102,8 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		{Name: "let go", Run: r.letGo},
 		{Name: "say what holds", Run: func(_ context.Context, s *rolloutScope) error { return s.held }},
 	})
-	if overtaken(err) {
-		return tryAgain, nil
-	}
-	if queued, ok := errors.AsType[*notYet](err); ok {
-		return ctrl.Result{RequeueAfter: queued.after}, nil
+	if again, untold := later(err); untold {
+		return again, nil
 	}
 	reportRollout(s, err, r.now())
 	if perr := r.writeStatus(ctx, s); perr != nil {

@@ -2,8 +2,11 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"time"
+
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
@@ -14,6 +17,15 @@ import (
 type notYet struct{ after time.Duration }
 
 func (e *notYet) Error() string { return "the step waits for its turn" }
+
+// later is when a pass is made again of which nothing is told: it came too early, or
+// somebody else was faster.
+func later(err error) (again ctrl.Result, untold bool) {
+	if queued, ok := errors.AsType[*notYet](err); ok {
+		return ctrl.Result{RequeueAfter: queued.after}, true
+	}
+	return tryAgain, overtaken(err)
+}
 
 // awaitTurn keeps a decision back that nobody waits for, until the API server can
 // bear it. What takes something back, what people do, and what host apps must know
