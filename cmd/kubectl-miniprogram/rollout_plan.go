@@ -74,6 +74,7 @@ func stepTexts(ro *v1alpha1.Rollout) []string {
 	}
 	for _, s := range plan.Steps {
 		switch {
+		case s.Kind() == "Bake": // which the spec says by itself
 		case s.Pause != nil && s.Pause.Wait > 0:
 			texts = append(texts, "pause "+spanOf(s.Pause.Wait))
 		case s.Kind() == "SetPercent":

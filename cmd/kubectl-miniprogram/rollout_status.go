@@ -137,7 +137,7 @@ func (o *statusOptions) follow(ctx context.Context, c *cluster, ro *v1alpha1.Rol
 			}
 		case err := <-failed:
 			if errors.Is(err, context.DeadlineExceeded) {
-				err = fmt.Errorf("Rollout %s/%s is not over after %s: %s", ro.Namespace, ro.Name, o.timeout, ro.Status.Summary)
+				err = fmt.Errorf("after %s, Rollout %s/%s is not over: %s", o.timeout, ro.Namespace, ro.Name, plain(ro.Status.Summary))
 			}
 			return err
 		}
