@@ -225,6 +225,16 @@ func TestATerminalIsDrawnInPlace(t *testing.T) {
 	}
 }
 
+func TestALineIsCutToTheCellsOfATerminal(t *testing.T) {
+	for line, want := range map[string]string{
+		"eight ch": "eight ch", "nine char": "nine ch…", "": "", "小程序商店": "小程序…", "小程序商": "小程序商", "x小程序商": "x小程序…", "b\xffd bytes": "b\xffd byt…", "123456\xff89": "123456\xff…",
+	} {
+		if got := cut(line, 8); got != want {
+			t.Errorf("%q is cut to %q, want %q", line, got, want)
+		}
+	}
+}
+
 func TestSpansHaveTwoUnits(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		-time.Second: "0 s", 59*time.Second + 400*time.Millisecond: "59 s", 60 * time.Second: "1 min", 3601 * time.Second: "1 h",
