@@ -121,7 +121,10 @@ func (c *counter) serve(t *testing.T, plane *controlplane.ControlPlane) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- service.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-ended })
+	t.Cleanup(func() {
+		cancel()
+		must(t, <-ended)
+	})
 	c.url = server.URL
 	deadline := time.Now().Add(20 * time.Second)
 	for {

@@ -29,6 +29,9 @@ type askedAction struct {
 func plannedAction(ro *v1alpha1.Rollout, verb, to, user string) (*askedAction, error) {
 	name := "Rollout " + ro.Namespace + "/" + ro.Name
 	st := &ro.Status
+	if !ro.DeletionTimestamp.IsZero() {
+		return nil, &unacceptableError{fmt.Errorf("%s is being deleted, and no action is performed on it any more", name)}
+	}
 	if st.Attempt == 0 {
 		return nil, &unacceptableError{fmt.Errorf("%s has not begun yet, so there is nothing to %s", name, verb)}
 	}

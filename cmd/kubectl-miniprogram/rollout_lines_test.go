@@ -121,6 +121,10 @@ var pictures = map[string]*v1alpha1.Rollout{
 		ro.Status.Summary = "1.1.0 stays at its present share: \x1b[2Jthe calendar\nsays no"
 		ro.Generation = 5
 	}),
+	"deleted": shop(func(ro *v1alpha1.Rollout) {
+		since := ago(time.Second)
+		ro.DeletionTimestamp = &since
+	}),
 	"aborted":   shop(aborted),
 	"completed": shop(completed),
 	"first": shop(func(ro *v1alpha1.Rollout) {
@@ -221,6 +225,16 @@ func TestATerminalIsDrawnInPlace(t *testing.T) {
 	}
 }
 
+func TestALineIsCutToTheCellsOfATerminal(t *testing.T) {
+	for line, want := range map[string]string{
+		"eight ch": "eight ch", "nine char": "nine ch…", "": "", "小程序商店": "小程序…", "小程序商": "小程序商", "x小程序商": "x小程序…", "b\xffd bytes": "b\xffd byt…", "123456\xff89": "123456\xff…",
+	} {
+		if got := cut(line, 8); got != want {
+			t.Errorf("%q is cut to %q, want %q", line, got, want)
+		}
+	}
+}
+
 func TestSpansHaveTwoUnits(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		-time.Second: "0 s", 59*time.Second + 400*time.Millisecond: "59 s", 60 * time.Second: "1 min", 3601 * time.Second: "1 h",
@@ -269,14 +283,19 @@ func TestAnActionIsBoundToWhatWasRead(t *testing.T) {
 			err: "promote@2/1 of pia on Rollout shop-team/shop is not answered yet, and is not overwritten: wait for status.lastAction, or talk to pia"},
 		"a target has to be there": {ro: shop(aborted), verb: "promote", err: "Rollout shop-team/shop has no target under way: there is nothing to promote"},
 		"an attempt has to be too": {ro: pictures["first"], verb: "abort", err: "Rollout shop-team/shop has not begun yet, so there is nothing to abort"},
+		"what is deleted is left alone": {ro: pictures["deleted"], verb: "abort",
+			err: "Rollout shop-team/shop is being deleted, and no action is performed on it any more"},
 		"a retry is the manager's": {ro: shop(aborted), verb: "retry", value: "retry@2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, err := plannedAction(test.ro, test.verb, test.to, "olu")
-			if fmt.Sprint(err) != test.err && !(err == nil && test.err == "") {
-				t.Fatalf("error %v, want %s", err, test.err)
+			if err != nil || test.err != "" {
+				if fmt.Sprint(err) != test.err {
+					t.Errorf("error %v, want %s", err, test.err)
+				}
+				return
 			}
-			if err == nil && (a.value != test.value || a.anew != test.anew) {
+			if a.value != test.value || a.anew != test.anew {
 				t.Errorf("got %s, anew %t", a.value, a.anew)
 			}
 		})

@@ -9,9 +9,11 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+	textwidth "golang.org/x/text/width"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
@@ -137,7 +139,7 @@ func (o *statusOptions) follow(ctx context.Context, c *cluster, ro *v1alpha1.Rol
 			}
 		case err := <-failed:
 			if errors.Is(err, context.DeadlineExceeded) {
-				err = fmt.Errorf("Rollout %s/%s is not over after %s: %s", ro.Namespace, ro.Name, o.timeout, ro.Status.Summary)
+				err = fmt.Errorf("after %s, Rollout %s/%s is not over: %s", o.timeout, ro.Namespace, ro.Name, plain(ro.Status.Summary))
 			}
 			return err
 		}
@@ -209,10 +211,27 @@ func frame(lines []string, width, height, drawn int) (text string, now int) {
 		lines = lines[:most]
 	}
 	for _, line := range lines {
-		if runes := []rune(line); width > 1 && len(runes) > width-1 {
-			line = string(runes[:width-2]) + "…"
-		}
-		b.WriteString(line + "\n")
+		b.WriteString(cut(line, width-1) + "\n")
 	}
 	return b.String(), len(lines)
+}
+
+// cut shortens a line to so many cells of a terminal, of which Chinese characters
+// and their like take two.
+func cut(line string, cells int) string {
+	used, kept := 0, 0 // kept is where the dots go
+	for i, r := range line {
+		wide := 1
+		if k := textwidth.LookupRune(r).Kind(); k == textwidth.EastAsianWide || k == textwidth.EastAsianFullwidth {
+			wide = 2
+		}
+		if used+wide > cells {
+			return line[:kept] + "…"
+		}
+		if used += wide; used < cells {
+			_, size := utf8.DecodeRuneInString(line[i:])
+			kept = i + size
+		}
+	}
+	return line
 }

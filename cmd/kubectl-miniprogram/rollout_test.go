@@ -332,7 +332,7 @@ func (l *lines) await(t *testing.T, want string) {
 func TestWatchingEndsWithItsTimeAndWithTheRolloutsDeletion(t *testing.T) {
 	s := newStage(t)
 	code, _, problems := s.plugin("rollout", "status", "shop", "--watch", "--timeout", "300ms")
-	if want := "error: Rollout " + s.namespace + "/shop is not over after 300ms: 1.1.0 is at 5% and waits for a person\n"; code != exitFailed || problems != want {
+	if want := "error: after 300ms, Rollout " + s.namespace + "/shop is not over: 1.1.0 is at 5% and waits for a person\n"; code != exitFailed || problems != want {
 		t.Errorf("exit code %d, %q, want %q", code, problems, want)
 	}
 	ro, err := s.getRollout(t.Context(), "shop")
@@ -341,11 +341,11 @@ func TestWatchingEndsWithItsTimeAndWithTheRolloutsDeletion(t *testing.T) {
 		must(t, client.IgnoreNotFound(s.client.Delete(t.Context(), ro.DeepCopy())))
 		return false
 	})
-	if want := "Rollout " + s.namespace + "/shop was deleted"; fmt.Sprint(err) != want {
+	if want := "the Rollout " + s.namespace + "/shop was deleted"; fmt.Sprint(err) != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	code, _, problems = s.plugin("rollout", "status", "shop")
-	if want := "error: Rollout shop does not exist in namespace " + s.namespace + ": correct the name or -n\n"; code != exitFailed || problems != want {
+	if want := "error: there is no Rollout shop in namespace " + s.namespace + ": correct the name or -n\n"; code != exitFailed || problems != want {
 		t.Errorf("exit code %d, %q, want %q", code, problems, want)
 	}
 }

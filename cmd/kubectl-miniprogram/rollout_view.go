@@ -114,6 +114,8 @@ func askedOf(ro *v1alpha1.Rollout) *askedView {
 func waitOf(ro *v1alpha1.Rollout) *waitView {
 	st := &ro.Status
 	switch {
+	case !ro.DeletionTimestamp.IsZero():
+		return &waitView{For: "the manager to tell host apps that it is deleted", Since: ro.DeletionTimestamp}
 	case st.Target == nil && st.Refused != nil:
 		return &waitView{For: "another version in spec.versionRef, or a retry", Who: "who may change the Rollout, or has verb retry on rollouts"}
 	case st.Target == nil && meta.IsStatusConditionTrue(st.Conditions, v1alpha1.ConditionReady):
@@ -203,6 +205,9 @@ func nextOf(ro *v1alpha1.Rollout, v *rolloutView) []nextCommand {
 		next = append(next, nextCommand{fmt.Sprintf("kubectl miniprogram rollout %s %s -n %s", verb, ro.Name, ro.Namespace), does})
 	}
 	st := &ro.Status
+	if !ro.DeletionTimestamp.IsZero() {
+		return nil
+	}
 	switch byAction := st.PausedReason != "" && st.PausedReason != "Spec"; {
 	case st.Target == nil && st.Refused != nil && st.Refused.VersionRef == ro.Spec.VersionRef.Name && st.Outcome == v1alpha1.OutcomeAborted:
 		add("retry", "starts "+st.Refused.VersionRef+" again at the step where it was")

@@ -21,7 +21,7 @@ func (c *cluster) getRollout(ctx context.Context, name string) (*v1alpha1.Rollou
 	var ro v1alpha1.Rollout
 	err := c.client.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: name}, &ro)
 	if apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("Rollout %s does not exist in namespace %s: correct the name or -n", name, c.namespace)
+		return nil, fmt.Errorf("there is no Rollout %s in namespace %s: correct the name or -n", name, c.namespace)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading Rollout %s/%s: %w", c.namespace, name, err)
@@ -34,10 +34,12 @@ func (c *cluster) getRollout(ctx context.Context, name string) (*v1alpha1.Rollou
 // then. It ends with an error when the Rollout is deleted, when it may not be
 // watched, and when the context ends.
 func (c *cluster) follow(ctx context.Context, ro *v1alpha1.Rollout, see func(*v1alpha1.Rollout) bool) error {
+	seen, broken := "", 0
 	for {
-		if see(ro) {
+		if ro.ResourceVersion != seen && see(ro) {
 			return nil
 		}
+		began := time.Now()
 		done, err := c.watchFrom(ctx, ro, see)
 		if done || ctx.Err() != nil {
 			return ctx.Err()
@@ -45,11 +47,27 @@ func (c *cluster) follow(ctx context.Context, ro *v1alpha1.Rollout, see func(*v1
 		if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
 			return fmt.Errorf("watching Rollout %s/%s: %w", ro.Namespace, ro.Name, err)
 		}
-		next, err := c.again(ctx, ro)
-		if err != nil {
+		// One that breaks as soon as it is begun is not begun anew all the time.
+		if broken++; time.Since(began) >= rewatchAfter {
+			broken = 0
+		}
+		if broken > 1 && !patient(ctx, rewatchAfter) {
+			return ctx.Err()
+		}
+		seen = ro.ResourceVersion
+		if ro, err = c.again(ctx, ro); err != nil {
 			return err
 		}
-		ro = next
+	}
+}
+
+// patient waits, and tells whether the context lasted.
+func patient(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
 	}
 }
 
@@ -84,14 +102,12 @@ func (c *cluster) again(ctx context.Context, ro *v1alpha1.Rollout) (*v1alpha1.Ro
 		case err == nil && now.UID == ro.UID:
 			return &now, nil
 		case err == nil || apierrors.IsNotFound(err):
-			return nil, fmt.Errorf("Rollout %s/%s was deleted", ro.Namespace, ro.Name)
+			return nil, fmt.Errorf("the Rollout %s/%s was deleted", ro.Namespace, ro.Name)
 		case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
 			return nil, fmt.Errorf("reading Rollout %s/%s: %w", ro.Namespace, ro.Name, err)
 		}
-		select {
-		case <-ctx.Done():
+		if !patient(ctx, rewatchAfter) {
 			return nil, ctx.Err()
-		case <-time.After(rewatchAfter):
 		}
 	}
 }

@@ -87,6 +87,11 @@ kubectl --kubeconfig %[3]s/olu.kubeconfig -n shop-team patch mpr shop --type=mer
 kubectl --kubeconfig %[3]s/olu.kubeconfig -n shop-team annotate mpr shop --overwrite miniprogram.dev/action=promote@%[2]d/1
 kubectl --kubeconfig %[3]s/olu.kubeconfig -n shop-team annotate mpr shop --overwrite miniprogram.dev/action=abort@%[2]d
 
+# the same with the kubectl plugin, after make build: drawn while it changes; promoted; or aborted
+bin/kubectl-miniprogram rollout status shop --kubeconfig %[3]s/olu.kubeconfig -n shop-team --watch
+bin/kubectl-miniprogram rollout promote shop --kubeconfig %[3]s/olu.kubeconfig -n shop-team
+bin/kubectl-miniprogram rollout abort shop --kubeconfig %[3]s/olu.kubeconfig -n shop-team
+
 # as a reviewer: the queue, and what waits for whom; as the developer, who may not release
 kubectl --kubeconfig %[3]s/rosa.kubeconfig -n shop-team get mpv,mprev
 kubectl --kubeconfig %[3]s/dana.kubeconfig -n shop-team auth can-i create mpr

@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -28,6 +30,7 @@ type explaining struct {
 	host            string
 	asker, stranger string
 	askerName       string
+	logged          func() string
 }
 
 // grant gives an account a ClusterRole of these rules.
@@ -69,7 +72,21 @@ func newExplaining(t *testing.T) *explaining {
 	e.check(err)
 	_, err = maps.Create(t.Context(), e.document(1_000, rollsOut), metav1.CreateOptions{})
 	e.check(err)
-	e.running = e.run(e.service, "", func(o *manifest.Options) { o.Explain = true })
+	var mu sync.Mutex
+	var log strings.Builder
+	e.logged = func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return log.String()
+	}
+	e.running = e.run(e.service, "", func(o *manifest.Options) {
+		o.Explain = true
+		o.Log = funcr.New(func(_, line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			log.WriteString(line + "\n")
+		}, funcr.Options{Verbosity: 10})
+	})
 	e.await(e.public+"/v1/hosts/"+e.host+"/programs/com.example.shop", 200, "")
 	return e
 }
@@ -135,6 +152,13 @@ func TestWhoHasTheVerbIsToldWhatAUserGetsAndWhy(t *testing.T) {
 		if diff := cmp.Diff(resolved, explained); diff != "" {
 			t.Errorf("user %s: what is explained is not what is resolved (-resolved +explained):\n%s", user, diff)
 		}
+	}
+	log := e.logged()
+	if strings.Contains(log, "user-") || strings.Contains(log, e.asker) {
+		t.Errorf("the log has a user's key, or the token:\n%s", log)
+	}
+	if n := strings.Count(log, `"to"="`+e.askerName+`"`); n != 20 {
+		t.Errorf("the log names %d times who was told, want 20:\n%s", n, log)
 	}
 }
 

@@ -240,7 +240,7 @@ func (t *trace) says() string {
 
 // needs says what a variant asks of host apps; empty: nothing.
 func needs(c *document.Compatibility) string {
-	var any []string
+	var some []string
 	for _, p := range c.Platforms {
 		text := p.OS
 		if p.MinHostVersion != "" {
@@ -249,9 +249,9 @@ func needs(c *document.Compatibility) string {
 		if p.MaxHostVersion != "" {
 			text += " to " + p.MaxHostVersion
 		}
-		any = append(any, text)
+		some = append(some, text)
 	}
-	all := strings.Join(any, " or ")
+	all := strings.Join(some, " or ")
 	if c.MinContainerVersion == "" {
 		return all
 	}
