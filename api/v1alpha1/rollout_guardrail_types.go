@@ -46,7 +46,8 @@ type Guardrail struct {
 	// +optional
 	HostReports *HostReportsMeasure `json:"hostReports,omitempty"`
 	// compare is Absolute when the target's number itself must not be above failureAbove, and ToStable
-	// when it must not be above stable's by more than that. Unset means Absolute.
+	// when it must not be above stable's by more than that: without a stable version, above 0, and while
+	// everybody has the target, above stable's when it was measured last. Unset means Absolute.
 	// +kubebuilder:validation:Enum=Absolute;ToStable
 	// +optional
 	Compare string `json:"compare,omitempty"`

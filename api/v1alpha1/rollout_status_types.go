@@ -18,8 +18,8 @@ const (
 // it and of nothing else.
 // +kubebuilder:validation:MinProperties=0
 type RolloutStatus struct {
-	// conditions are Ready, and Progressing, Paused, Aborted, Reconciling and
-	// Stalled while they are true.
+	// conditions are Ready, GuardrailsHealthy while guardrails watch a target, and
+	// Progressing, Paused, Aborted, Reconciling and Stalled while they are true.
 	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
@@ -92,7 +92,7 @@ type RolloutStatus struct {
 	// guardrails as they were measured last, of the target that is under way. Unset: none
 	// is watched.
 	// +kubebuilder:validation:MinItems=0
-	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:MaxItems=200
 	// +listType=map
 	// +listMapKey=name
 	// +optional

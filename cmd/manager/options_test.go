@@ -63,6 +63,8 @@ func TestFlagsThatCannotBeUsed(t *testing.T) {
 		"--source-ca-file=" + missing:        "--source-ca-file: open " + missing + ": no such file or directory",
 		"--sigstore-trusted-root=" + missing: "--sigstore-trusted-root: open " + missing + ": no such file or directory",
 		"--sigstore-trusted-root=" + text:    "--sigstore-trusted-root: " + text + ": reading the trusted root: ",
+		"--prometheus-url=http://p:9090":     "--prometheus-url and --query-templates go together",
+		"--query-templates=" + text:          "--prometheus-url and --query-templates go together",
 		"--concurrency=0":                    "--concurrency, --max-bundle-bytes and --source-requests-per-second must be at least 1",
 	} {
 		t.Run(arg, func(t *testing.T) {
@@ -95,5 +97,30 @@ func TestACertificateAuthorityOfOnesOwnIsTrustedForSources(t *testing.T) {
 				t.Error(err)
 			}
 		}
+	}
+}
+
+func TestThePrometheusOfGuardrails(t *testing.T) {
+	good := file(t, "templates: [{name: errors, query: \"x{a=$(digest)}\", samples: y}]")
+	wrong := file(t, "templates: [{name: errors, query: \"x{a=$(team)}\", samples: y}]")
+	missing := filepath.Join(t.TempDir(), "none")
+	const url = "--prometheus-url=http://prometheus:9090"
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"a good file":         {args: []string{url, "--query-templates=" + good}},
+		"none":                {},
+		"a wrong template":    {[]string{url, "--query-templates=" + wrong}, "reading the query templates: " + wrong + ": template errors: query: $(team) is neither in args nor one of namespace, appID, version, digest, cohort, interval"},
+		"no file":             {[]string{url, "--query-templates=" + missing}, "reading the query templates: open " + missing + ": no such file or directory"},
+		"no URL":              {[]string{"--prometheus-url=p:9090", "--query-templates=" + good}, `the URL of Prometheus, "p:9090", must be like http://prometheus.monitoring:9090`},
+		"no such authorities": {[]string{url, "--query-templates=" + good, "--prometheus-ca-file=" + missing}, "--prometheus-ca-file: open " + missing + ": no such file or directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := parse(t, test.args...).validate()
+			if test.want == "" && err != nil || test.want != "" && (err == nil || err.Error() != test.want) {
+				t.Errorf("got  %v\nwant %s", err, test.want)
+			}
+		})
 	}
 }

@@ -2,11 +2,18 @@ package admissiontest
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/miniprogram-dev/miniprogram-operator/internal/controlplane"
 )
 
 // guarded is a Rollout with one guardrail of host reports, whose fields are replaced or
@@ -171,5 +178,30 @@ func TestTheRulesOfGuardrails(t *testing.T) {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestTheSampleOfGuardrailsIsTaken(t *testing.T) {
+	w := theWorld(t)
+	root, err := controlplane.RepositoryDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"rollout.yaml", "policy.yaml", "query-templates.yaml"} {
+		text, err := os.ReadFile(filepath.Join(root, "config", "samples", "guardrails", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var o unstructured.Unstructured
+		if err := yaml.Unmarshal(text, &o.Object); err != nil {
+			t.Fatal(err)
+		}
+		if o.GetNamespace() != "" {
+			o.SetNamespace(team)
+		}
+		o.SetName("sample")
+		if err := w.as(installer).Create(t.Context(), &o, client.DryRunAll); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	"pgregory.net/rapid"
+	"sigs.k8s.io/yaml"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 )
@@ -120,5 +122,26 @@ func TestArgumentsAreThoseOfTheTemplate(t *testing.T) {
 			err.Error() != "template errors takes no argument "+name+": remove it from prometheus.args" {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestTheSampleTemplatesCanBeUsed(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "config", "samples", "guardrails", "query-templates.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sample corev1.ConfigMap
+	if err := yaml.UnmarshalStrict(text, &sample); err != nil {
+		t.Fatal(err)
+	}
+	templates, err := ReadTemplates(templatesFile(t, sample.Data["templates.yaml"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	always := map[string]string{"appID": "com.example.shop", "digest": "sha256:1", "outcome": "js_error"}
+	got, err := fill(templates["share-of-launches"].Samples, always, 60)
+	want := `sum(increase(miniapp_events_total{app="com.example.shop", digest="sha256:1", event="launch"}[60s]))`
+	if diff := cmp.Diff(want, strings.TrimSpace(got)); diff != "" || err != nil {
+		t.Errorf("%v -want +got:\n%s", err, diff)
 	}
 }

@@ -27,6 +27,7 @@ func TestPlanOf(t *testing.T) {
 		"a share of nobody is no beginning":          {[]v1alpha1.RolloutStep{set("0"), pause(60), set("5"), pause(30)}, plan{first: 500, bakeSeconds: 30}, 0},
 		"nobody and then everybody":                  {[]v1alpha1.RolloutStep{set("0"), pause(60), set("100")}, plan{first: everybody}, 0},
 		"all pauses before everybody add up":         {[]v1alpha1.RolloutStep{set("1"), pause(60), set("50"), pause(30), set("100")}, plan{first: 100, bakeSeconds: 90}, 0},
+		"so does the time of analyses":               {[]v1alpha1.RolloutStep{set("1"), pause(60), {Analysis: &v1alpha1.AnalysisStep{Seconds: 600}}, set("100")}, plan{first: 100, bakeSeconds: 660}, 0},
 		"pauses behind everybody do not count":       {[]v1alpha1.RolloutStep{set("1"), pause(60), set("100"), pause(30)}, plan{first: 100, bakeSeconds: 60}, 0},
 		"a plan that ends before everybody counts":   {[]v1alpha1.RolloutStep{set("1"), pause(60)}, plan{first: 100, bakeSeconds: 60}, 0},
 		"a pause for a person takes no time":         {[]v1alpha1.RolloutStep{set("1"), pause(0), set("100")}, plan{first: 100}, 0},

@@ -52,6 +52,9 @@ const (
 	// ReasonAnalysis is why a move waits at an analysis step.
 	ReasonAnalysis = "Analysis"
 
+	// maxGuardrails is how many status can hold. What is above never passes.
+	maxGuardrails = 200
+
 	unmeasured = "no whole interval was measured yet"
 	anew       = "somebody resumed the rollout: it is measured anew"
 )
@@ -83,7 +86,7 @@ func (d *decider) watch() {
 		return d.guardrail(e.Name) == nil && !(ofPolicy && d.seen.PoliciesUnread)
 	})
 	for _, g := range d.seen.Guardrails {
-		if d.entry(g.Name) == nil {
+		if d.entry(g.Name) == nil && len(d.st.Guardrails) < maxGuardrails {
 			d.st.Guardrails = append(d.st.Guardrails, v1alpha1.GuardrailStatus{
 				Name: g.Name, Outcome: v1alpha1.GuardrailInconclusive, Message: unmeasured, Since: metav1.NewTime(d.now),
 			})
@@ -182,6 +185,9 @@ func (d *decider) promotable(at int32) *Hold {
 // figures are the recorded ones: those of each measurement would be a write each.
 func (d *decider) figures(g *Guardrail) string {
 	e := d.entry(g.Name)
+	if e == nil && len(d.st.Guardrails) >= maxGuardrails {
+		return fmt.Sprintf("only %d can watch a rollout: ask the platform's administrators to remove some from spec.rollout.guardrails of ReviewPolicies", maxGuardrails)
+	}
 	if e == nil || g.Measured == nil && e.Outcome == v1alpha1.GuardrailPassed {
 		return unmeasured
 	}

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -320,4 +321,23 @@ func TestNoShareGrowsUnguarded(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestMoreGuardrailsThanStatusHoldsNeverPass(t *testing.T) {
+	seen := seeing("1.1.0")
+	for i := range maxGuardrails + 1 {
+		seen.Guardrails = append(seen.Guardrails, white(passed, time.Hour, named("strict/"+strconv.Itoa(i))))
+	}
+	m := Decide(guarding(percent(5), seconds(60), percent(25)), released(), seen, now)
+	for _, after := range []time.Duration{2 * time.Minute, 4 * time.Minute} {
+		for i := range seen.Guardrails {
+			seen.Guardrails[i].Measured = &Measurement{Outcome: passed, From: now.Add(after - time.Minute), At: now.Add(after), Since: now}
+		}
+		m = Decide(guarding(percent(5), seconds(60), percent(25)), m.Status, seen, now.Add(after))
+	}
+	want := "1.1.0 stays at its present share: guardrail strict/200 has not passed: only 200 can watch a rollout: ask the platform's administrators to remove some from spec.rollout.guardrails of ReviewPolicies. " +
+		"It goes on when it has; to decide otherwise annotate miniprogram.dev/action=promote-full@2, or abort@2"
+	if m.Message != want || m.Status.Percent != "5%" || len(m.Status.Guardrails) != maxGuardrails {
+		t.Errorf("%d are recorded at %s: %s", len(m.Status.Guardrails), m.Status.Percent, m.Message)
+	}
 }
