@@ -44,6 +44,13 @@ func TestACalendarHoldsAndAPlanThatNobodyCanReadDoesNotKeepFromAborting(t *testi
 	g.plans(t, func(s *v1alpha1.RolloutSpec) { s.Calendar[0].TimeZone = "Mars/Olympus" })
 	g.awaitRollout(t, "app", "the plan is invalid", stands(v1alpha1.ConditionStalled,
 		`True PlanInvalid: spec.calendar[0].timeZone: "Mars/Olympus" is not known`))
+	g.act(t, "app", "promote-full@2")
+	ro = g.awaitRollout(t, "app", "nothing is promoted by it", func(ro *v1alpha1.Rollout) bool {
+		return ro.Status.LastAction != nil && ro.Status.LastAction.Value == "promote-full@2"
+	})
+	if a := ro.Status.LastAction; a.Result != "Refused" || !strings.HasPrefix(a.Message, "spec.calendar[0].timeZone") || ro.Status.Percent != "5%" {
+		t.Errorf("promote-full is answered %s at %s", show(a), ro.Status.Percent)
+	}
 	g.act(t, "app", "abort@2")
 	g.awaitRollout(t, "app", "the abort", func(ro *v1alpha1.Rollout) bool {
 		return ro.Status.Target == nil && ro.Status.Outcome == v1alpha1.OutcomeAborted && isOut(ro)

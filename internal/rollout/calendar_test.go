@@ -54,6 +54,7 @@ func TestACalendarHoldsGrowthAndNothingElse(t *testing.T) {
 		"so it does for a policy's calendar":  {planTo("1.1.0"), released(), seeing("1.1.0", byPolicy), closed(2, 0, 0), opens, ""},
 		"the next share waits":                {shutPlan, underWay(1, 500, hourAgo), seeing("1.1.0"), closed(2, 2, 500), opens, ""},
 		"being stable for everybody waits":    {planTo("1.1.0", percent(5), seconds(60)).with(shutNow), underWay(1, 500, hourAgo), seeing("1.1.0"), closed(2, 2, 500), opens, ""},
+		"a bake is over meanwhile":            {planTo("1.1.0", percent(5), bake(60)).with(shutNow), underWay(2, 500, hourAgo), seeing("1.1.0"), with(closed(2, 2, 500), func(o *outline) { o.Began = hourAgo }), opens, ""},
 		"without steps, too":                  {planTo("1.1.0").with(noSteps).with(shutNow), released(), seeing("1.1.0"), closed(2, 0, 0), opens, ""},
 		"a share of nobody is no growth":      {planTo("1.1.0", percent(0), person()).with(shutNow), released(), seeing("1.1.0"), with(closed(2, 1, 0), func(o *outline) { o.Reason = "WaitsForPromote" }), time.Time{}, ""},
 		"a pause runs out meanwhile":          {shutPlan, underWay(1, 500, ago(10*time.Second)), seeing("1.1.0"), with(closed(2, 1, 500), func(o *outline) { o.Verb, o.Reason, o.Began = Advance, "Progressing", ago(10*time.Second) }), now.Add(50 * time.Second), ""},

@@ -18,28 +18,55 @@
 //
 // # Worked examples
 //
+// Each row is a test: TestTheWorkedExamples reads them here. It is noon, and what
+// the spec names is approved unless a row says otherwise.
+//
 // Plan: 5 %, pause 60 s, 25 %, pause for a person. Stable is 1.0.0.
 //
 //	recorded                      seen                          recorded next
-//	no target                     versionRef 1.1.0, approved    target 1.1.0, step 1, 5 %, attempt+1
-//	no target                     versionRef 1.1.0, unapproved  unchanged, waits: NotApproved
-//	step 1, 5 %, began 10 s ago   –                             unchanged, recheck in 50 s
-//	step 1, 5 %, began 60 s ago   –                             step 3, 25 %
-//	step 3, 25 %                  promote@2/3                   stable 1.1.0, Promoted; 1.0.0 can be rolled back to
-//	step 3, 25 %                  abort@2                       no target, refused 1.1.0, recall of 25 %
-//	refused 1.1.0                 versionRef 1.1.0              unchanged: Aborted until retry or another versionRef
-//	refused 1.1.0                 retry@2                       target 1.1.0 at step 3, 25 %, attempt+1
-//	stable 1.1.0                  versionRef 1.0.0              stable 1.0.0 at once, RolledBack, attempt+1
+//	no target                     versionRef 1.1.0, approved    1.1.0 at step 1, 5 %; attempt 2; Progressing until 12:01:00
+//	no target                     versionRef 1.1.0, unapproved  stable 1.0.0; attempt 1; NotApproved
+//	step 1, 5 %, began 10 s ago   –                             1.1.0 at step 1, 5 %; attempt 2; Progressing until 12:00:50
+//	step 1, 5 %, began 60 s ago   –                             1.1.0 at step 3, 25 %; attempt 2; WaitsForPromote
+//	step 3, 25 %                  promote@2/3                   stable 1.1.0; attempt 2; Promoted; Done; can go back to 1.0.0
+//	step 3, 25 %                  abort@2                       stable 1.0.0; attempt 2; Aborted; Done; refused 1.1.0; recall of 25 %
+//	refused 1.1.0                 versionRef 1.1.0              stable 1.0.0; attempt 2; Aborted; refused 1.1.0
+//	refused 1.1.0                 retry@2                       1.1.0 at step 3, 25 %; attempt 3; WaitsForPromote; Done
+//	stable 1.1.0                  versionRef 1.0.0              stable 1.0.0; attempt 3; RolledBack
 //
 // With an approval of role privacy between the pause and 25 %:
 //
-//	step 1, 5 %, began 60 s ago   –                             step 2, waits: WaitingForApproval
-//	step 2, 5 %                   promote@2/2                   unchanged: Refused, and which Review to approve
-//	step 2, 5 %                   step 2 of attempt 2 approved  step 4, 25 %
-//	step 1, 5 %                   promote-full@2                step 2, 5 %, promotion Full: waits all the same
-//	step 2, 5 %, Full             step 2 of attempt 2 approved  stable 1.1.0, FastPromoted
-//	step 4, 25 %                  the approval is gone          step 2, 25 %: waits, grows no further
-//	refused 1.1.0 at step 4       retry@2                       step 2, 5 %, attempt+1: waits for an approval anew
+//	step 1, 5 %, began 60 s ago   –                             1.1.0 at step 2, 5 %; attempt 2; WaitingForApproval
+//	step 2, 5 %                   promote@2/2                   1.1.0 at step 2, 5 %; attempt 2; WaitingForApproval; Refused
+//	step 2, 5 %                   step 2 of attempt 2 approved  1.1.0 at step 4, 25 %; attempt 2; WaitsForPromote
+//	step 1, 5 %                   promote-full@2                1.1.0 at step 2, 5 %; attempt 2; WaitingForApproval; Done; promotion Full
+//	step 2, 5 %, Full             step 2 of attempt 2 approved  stable 1.1.0; attempt 2; FastPromoted; can go back to 1.0.0
+//	step 4, 25 %                  the approval is gone          1.1.0 at step 2, 25 %; attempt 2; WaitingForApproval
+//	refused 1.1.0 at step 4       retry@2                       1.1.0 at step 2, 5 %; attempt 3; WaitingForApproval; Done
+//
+// With a calendar that is shut until 13:00:
+//
+//	no target                     versionRef 1.1.0, approved    1.1.0 at step 0, 0 %; attempt 2; CalendarClosed until 13:00:00
+//	step 1, 5 %, began 10 s ago   –                             1.1.0 at step 1, 5 %; attempt 2; Progressing until 12:00:50
+//	step 1, 5 %, began 60 s ago   –                             1.1.0 at step 2, 5 %; attempt 2; CalendarClosed until 13:00:00
+//	step 3, 25 %                  promote@2/3                   1.1.0 at step 3, 25 %; attempt 2; WaitsForPromote; Refused
+//	step 3, 25 %                  abort@2                       stable 1.0.0; attempt 2; Aborted; Done; refused 1.1.0; recall of 25 %
+//	refused 1.1.0                 retry@2                       stable 1.0.0; attempt 2; Aborted; Refused; refused 1.1.0
+//	stable 1.1.0                  versionRef 1.0.0              stable 1.0.0; attempt 3; RolledBack
+//
+// With progressDeadlineSeconds 600:
+//
+//	step 1, 5 %, began 10 s ago   unapproved                    1.1.0 at step 1, 5 %; attempt 2; NotApproved; held since 12:00:00
+//	step 1, 5 %, held for 600 s   unapproved                    1.1.0 at step 1, 5 %; attempt 2; NotApproved; held since 11:50:00; overdue
+//	step 1, 5 %, held for 600 s   –                             1.1.0 at step 3, 25 %; attempt 2; WaitsForPromote
+//
+// Plan: 5 %, pause 60 s, bake 600 s. Stable is 1.0.0.
+//
+//	step 1, 5 %, began 60 s ago   –                             1.1.0 at step 2, 5 %; attempt 2; Progressing until 12:10:00
+//	step 2, 5 %, began 600 s ago  –                             stable 1.1.0; attempt 2; Promoted; can go back to 1.0.0
+//	step 2, 5 %, began 600 s ago  steps 1 %, pause              1.1.0 at step 2, 5 %; attempt 2; ShareWouldFall; held since 12:00:00
+//	step 2, 5 %, began 600 s ago  steps 10 %, pause             1.1.0 at step 1, 10 %; attempt 2; WaitsForPromote
+//	step 2, 5 %, began 600 s ago  1.1.0 is withdrawn            stable 1.0.0; attempt 2; Aborted; refused 1.1.0; recall of 5 %
 //
 // # Approval steps
 //

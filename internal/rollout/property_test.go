@@ -25,7 +25,7 @@ import (
 // anew, and status comes back from a backup.
 func TestAnyHistory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld()
+		w := newWorld(t)
 		for range rapid.IntRange(1, 60).Draw(t, "passes") {
 			for range rapid.IntRange(0, 2).Draw(t, "events") {
 				name := rapid.SampledFrom(eventNames).Draw(t, "event")
@@ -63,7 +63,7 @@ func digest(v *v1alpha1.Variant) string {
 	return v.Digest
 }
 
-func checkShare(t *rapid.T, before, after v1alpha1.RolloutStatus, move Move) {
+func checkShare(t *rapid.T, before, after v1alpha1.RolloutStatus, seen Seen, move Move) {
 	switch b, a := before.Target, after.Target; {
 	case b == nil:
 	case a == nil:
@@ -78,7 +78,7 @@ func checkShare(t *rapid.T, before, after v1alpha1.RolloutStatus, move Move) {
 			t.Fatalf("the split changed from %+v to %+v under way", before.Document, after.Document)
 		}
 	case before.PeakBasisPoints > 0 && digest(after.Stable) != b.Digest && !slices.ContainsFunc(after.Recalls, func(r v1alpha1.Recall) bool {
-		return r.Digest == b.Digest && r.Seed == before.Document.Seed && r.By == before.Document.By && r.BasisPoints == before.PeakBasisPoints
+		return r.Digest == b.Digest && r.Seed == before.Document.Seed && r.By == before.Document.By && r.BasisPoints == max(before.PeakBasisPoints, out(seen, before))
 	}) && (after.Stable == nil || after.Stable.Delivery <= before.LastDelivery):
 		t.Fatalf("target %s gave way to %s and who had it is forgotten: %+v", b.Version, a.Version, after.Recalls)
 	}

@@ -58,7 +58,7 @@ func (w *world) pass(t *rapid.T, view *server) {
 	after := before.clone()
 	after.status = stored(t, move.Status)
 
-	checkShare(t, before.status, after.status, move)
+	checkShare(t, before.status, after.status, seen, move)
 	checkGate(t, &before, &after, seen)
 	checkCalendar(t, w.plan, before.status, after.status, seen, w)
 	checkApprovals(t, w.plan, before.status, after.status, seen)

@@ -61,7 +61,16 @@ type record struct {
 	number map[string]int64
 }
 
-func newWorld() *world {
+// newWorld begins with some plan, and a calendar.
+func newWorld(t *rapid.T) *world {
+	w := emptyWorld()
+	w.plan.Steps = rapid.SampledFrom(plans).Draw(t, "plan")
+	w.plan.Calendar = rapid.SampledFrom(calendars).Draw(t, "calendar")
+	w.plan.ProgressDeadline = time.Duration(rapid.SampledFrom([]int{0, 30}).Draw(t, "deadline")) * time.Second
+	return w
+}
+
+func emptyWorld() *world {
 	w := &world{
 		now: now, plan: planTo("1.0.0"), facts: map[string]*facts{}, hostApps: []string{"wallet"}, answers: map[Question]Answer{},
 		program: &Program{Availability: v1alpha1.AvailabilityListed, DisplayName: "Shop"},
@@ -276,6 +285,9 @@ func (w *world) seen(st *v1alpha1.RolloutStatus, out v1alpha1.RolloutStatus) See
 		}
 	}
 	w.candidate(&s)
+	if w.plan.Deleting { // what could be gained is not looked at any more
+		s.Candidate, s.HostApps, s.NotTaken, s.Remarks, s.Blocked = nil, nil, nil, nil, map[string]Hold{}
+	}
 	return s
 }
 

@@ -1,0 +1,83 @@
+package rollout
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+)
+
+// outIs is what host apps have: the document of a later record.
+func outIs(t *testing.T, later status) func(*Seen) {
+	t.Helper()
+	doc, err := delivery.Render("shop-team", "shop", v1alpha1.ChannelRelease, &later)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(s *Seen) { s.Out, s.LastSequence = doc, doc.Sequence }
+}
+
+func TestARestoredRecordTakesUpWhatIsOut(t *testing.T) {
+	const since = "it was taken back after the backup was made that this record comes from"
+	later := func(st *status) { st.Sequence += 100 }
+	backup := underWay(1, 500, ago(time.Second))
+	for name, test := range map[string]struct {
+		recorded status
+		out      status
+		seen     Seen
+		want     outline
+		reason   string
+	}{
+		"the share had grown": {
+			backup, changed(underWay(3, 2500, ago(time.Second)), later), seeing("1.1.0"),
+			outline{Verb: Wait, Reason: "WaitsForPromote", Stable: "1.0.0", Target: "1.1.0", Attempt: 2, Step: 3, Began: now, BasisPoints: 2500, Availability: "Listed"}, "",
+		},
+		"it was aborted": {
+			backup, changed(aborted(), later), seeing("1.1.0"),
+			outline{Verb: TakeBack, Reason: "Aborted", Stable: "1.0.0", Attempt: 2, BasisPoints: 10000, Refused: "shop-1.1.0", Outcome: "Aborted", Availability: "Listed"}, since,
+		},
+		"it was begun and aborted": {
+			released(), changed(aborted(), later), seeing("1.1.0"),
+			outline{Verb: Wait, Reason: "Aborted", Stable: "1.0.0", Attempt: 1, BasisPoints: 10000, Refused: "shop-1.1.0", Outcome: "Promoted", Availability: "Listed"}, since,
+		},
+		"it was completed": {
+			backup, changed(backup, later, func(st *status) {
+				st.Stable, st.Target, st.Step = st.Target, nil, nil
+				st.Document.By, st.Document.Seed = "", ""
+			}), seeing("1.1.0"),
+			outline{Verb: TakeBack, Reason: "Restored", Stable: "1.1.0", Attempt: 2, BasisPoints: 10000, Outcome: "Promoted", Availability: "Listed"}, "",
+		},
+		"a document of the same sequence says nothing new": {
+			backup, underWay(3, 2500, ago(time.Second)), seeing("1.1.0"),
+			outline{Verb: Advance, Reason: "Progressing", Stable: "1.0.0", Target: "1.1.0", Attempt: 2, Step: 1, Began: ago(time.Second), BasisPoints: 500, Availability: "Listed"}, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			outIs(t, test.out)(&test.seen)
+			got := Decide(planTo("1.1.0"), test.recorded, test.seen, now)
+			if diff := cmp.Diff(test.want, outlineOf(got)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			if r := got.Status.Refused; r != nil && r.Reason != test.reason {
+				t.Errorf("refused: %q, want %q", r.Reason, test.reason)
+			}
+			if got.Status.Sequence < test.out.Sequence {
+				t.Errorf("sequence %d, and %d is out", got.Status.Sequence, test.out.Sequence)
+			}
+		})
+	}
+}
+
+func TestWhoHasATargetThatARestoredRecordDoesNotKnowGetsStable(t *testing.T) {
+	forgotten := changed(underWay(1, 500, ago(time.Second)), func(st *status) { st.Sequence += 100 })
+	got := Decide(planTo("1.0.0"), released(), seeing("1.0.0", outIs(t, forgotten)), now).Status
+	want := []v1alpha1.Recall{{
+		By: "user", Seed: forgotten.Document.Seed, BasisPoints: 500, Delivery: minutes(now), Digest: forgotten.Target.Digest,
+	}}
+	if diff := cmp.Diff(want, got.Recalls); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
