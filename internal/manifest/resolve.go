@@ -114,7 +114,7 @@ func (s *Service) postResolve(w http.ResponseWriter, r *http.Request, h *host) *
 // resolve decides about one program.
 func (s *Service) resolve(h *host, request *resolveRequest, asked *resolveProgram, base string) resolveAnswer {
 	answer := resolveAnswer{AppID: asked.AppID, Channel: channelOr(asked.Channel), Action: decide.ActionNone}
-	if answer.Channel == document.ChannelTrial {
+	if !h.config.Takes(answer.Channel) {
 		answer.Reason = ReasonChannelNotEnabled
 		return answer
 	}
