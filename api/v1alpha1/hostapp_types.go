@@ -49,6 +49,7 @@ type HostApp struct {
 
 // HostAppSpec is what an app that runs mini programs can do and takes. All of
 // it may change.
+// +kubebuilder:validation:XValidation:rule="!has(self.channels) || !('trial' in self.channels) || (has(self.access) && self.access.type == 'Token')",message="spec.channels has trial only with spec.access.type Token: who asks in a tester's name must be the host app"
 type HostAppSpec struct {
 	// displayName is the app's name for people.
 	// +kubebuilder:validation:MinLength=1
@@ -98,6 +99,14 @@ type HostAppSpec struct {
 	// +listType=set
 	// +optional
 	Dialects []string `json:"dialects,omitempty"`
+	// channels that the host app takes. trial hands versions that nobody approved to the
+	// testers whom mini programs name, and needs access tokens. Unset: release.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:items:Enum=release;trial
+	// +listType=set
+	// +optional
+	Channels []string `json:"channels,omitempty"`
 	// access says who may ask in the host app's name. Unset: everybody.
 	// +optional
 	Access *HostAccess `json:"access,omitempty"`

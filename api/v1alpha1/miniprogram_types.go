@@ -110,6 +110,15 @@ type MiniProgramSpec struct {
 	// +listType=set
 	// +required
 	HostApps []string `json:"hostApps,omitempty"`
+	// testers are users, by their keys, who get what a Rollout of channel trial names.
+	// They are published only as hashes. Unset: nobody.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=500
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=128
+	// +listType=set
+	// +optional
+	Testers []string `json:"testers,omitempty"`
 	// permissions that it may ask the host app for. Unset: none. Copied into a
 	// version when that is packaged.
 	// +kubebuilder:validation:MinItems=0

@@ -9,6 +9,7 @@ import (
 // deletionPolicy.
 const (
 	ChannelRelease = "release"
+	ChannelTrial   = "trial"
 
 	StateRunning = "Running"
 	StatePaused  = "Paused"
@@ -69,12 +70,15 @@ type Rollout struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.steps) || size(self.steps) == 0 || has(self.steps[0].setPercent)",message="spec.steps: the first step must be a setPercent"
 // +kubebuilder:validation:XValidation:rule="!has(self.preset) || !has(self.steps) || size(self.steps) == 0",message="spec has steps or a preset, not both"
 // +kubebuilder:validation:XValidation:rule="!has(self.steps) || self.steps.all(s, !has(s.analysis) || s.analysis.guardrails.all(g, has(self.guardrails) && self.guardrails.exists(x, x.name == g)))",message="spec.steps: analysis.guardrails must be names of spec.guardrails"
+// +kubebuilder:validation:XValidation:rule="!has(self.channel) || self.channel != 'trial' || !((has(self.steps) && size(self.steps) > 0) || has(self.preset) || has(self.bakeSeconds) || has(self.bucketing) || has(self.audience) || has(self.window) || has(self.guardrails) || has(self.calendar))",message="spec.channel trial has no plan beside spec.hostApps and spec.versionRef: it is for spec.testers of the MiniProgram"
 type RolloutSpec struct {
 	// miniProgramRef names the MiniProgram, in the same namespace. May not change.
 	// +required
 	MiniProgramRef MiniProgramReference `json:"miniProgramRef,omitzero"`
-	// channel that host apps ask for. Unset: release. May not change.
-	// +kubebuilder:validation:Enum=release
+	// channel that host apps ask for. On trial a version goes to spec.testers of the
+	// mini program, in host apps that take the channel, without approvals: as soon as no
+	// policy objects. Unset: release. May not change.
+	// +kubebuilder:validation:Enum=release;trial
 	// +kubebuilder:default=release
 	// +optional
 	Channel string `json:"channel,omitempty"`

@@ -853,6 +853,11 @@ func (in *HostAppSpec) DeepCopyInto(out *HostAppSpec) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.Channels != nil {
+		in, out := &in.Channels, &out.Channels
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Access != nil {
 		in, out := &in.Access, &out.Access
 		*out = new(HostAccess)
@@ -1091,6 +1096,11 @@ func (in *MiniProgramSpec) DeepCopyInto(out *MiniProgramSpec) {
 	}
 	if in.HostApps != nil {
 		in, out := &in.HostApps, &out.HostApps
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
+	if in.Testers != nil {
+		in, out := &in.Testers, &out.Testers
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}

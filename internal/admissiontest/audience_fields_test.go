@@ -20,6 +20,10 @@ func newBucketing(fields string) request {
 	return create("Rollout", "new", rollout+"\n  bucketing: {"+fields+"}")
 }
 
+func newTrial(fields string) request {
+	return create("Rollout", "new", rollout+"\n  channel: trial\n"+"  "+strings.Join(strings.SplitN(fields, ", steps", 2), "\n  steps"))
+}
+
 // users is a list of n users in YAML.
 func users(n int) string {
 	var keys []string
@@ -43,6 +47,9 @@ func rules(n int) string {
 }
 
 const (
+	trialHasNoPlan   = "spec: spec.channel trial has no plan beside spec.hostApps and spec.versionRef: it is for spec.testers of the MiniProgram"
+	trialNeedsTokens = "spec: spec.channels has trial only with spec.access.type Token: who asks in a tester's name must be the host app"
+
 	atRules   = "spec.audience.rules"
 	oneValue  = atRules + "[0]: AtLeast and AtMost take one value"
 	twoValues = atRules + "[0]: Between takes two values, the lower first"
@@ -88,6 +95,21 @@ var audienceFields = map[string]field{
 	"a window of nothing":                          {who: olga, do: newWindow(""), want: []string{"spec.window: Invalid value: 0: spec.window in body should have at least 1 properties"}},
 	"a window at no time":                          {who: olga, do: newWindow(`end: tomorrow`), want: []string{`spec.window.end: Invalid value: "tomorrow": spec.window.end in body must be of type date-time: "tomorrow"`, unchecked}},
 	"a window that ends otherwise":                 {who: olga, do: newWindow(`end: "2027-01-01T00:00:00Z", afterWindow: Continue`), want: []string{`spec.window.afterWindow: Unsupported value: "Continue": supported values: "Hold", "Abort"`, unchecked}},
+
+	"a trial":                         {who: olga, do: newTrial("hostApps: [wallet], steps: []")},
+	"a trial with steps":              {who: olga, do: newTrial("steps: [{setPercent: 5}]"), want: []string{trialHasNoPlan}},
+	"a trial with an audience":        {who: olga, do: newTrial("audience: {}"), want: []string{trialHasNoPlan}},
+	"a trial with a window":           {who: olga, do: newTrial(`window: {end: "2027-01-01T00:00:00Z"}`), want: []string{trialHasNoPlan}},
+	"a trial by another key":          {who: olga, do: newTrial("bucketing: {by: device}"), want: []string{trialHasNoPlan}},
+	"a release does not become one":   {who: olga, do: patch("Rollout", "shop", "spec: {channel: trial, steps: null}"), want: []string{"spec: spec.channel may not change; create another Rollout instead"}},
+	"another channel":                 {who: olga, do: create("Rollout", "new", rollout+"\n  channel: beta"), want: []string{`spec.channel: Unsupported value: "beta": supported values: "release", "trial"`, unchecked}},
+	"a program with testers":          {who: adam, do: patch("MiniProgram", "shop", "spec: {testers: "+strings.TrimPrefix(users(500), "users: ")+"}")},
+	"a program with too many testers": {who: adam, do: patch("MiniProgram", "shop", "spec: {testers: "+strings.TrimPrefix(users(501), "users: ")+"}"), want: []string{"spec.testers: Too many: 501: must have at most 500 items", unchecked}},
+	"a host app that takes trials":    {who: adam, do: host("channels: [release, trial], access: {type: Token, secretRef: {name: wallet-tokens}}")},
+	"trials for whoever asks":         {who: adam, do: host("channels: [trial]"), want: []string{trialNeedsTokens}},
+	"trials for whoever may ask":      {who: adam, do: host("channels: [trial], access: {type: Public}"), want: []string{trialNeedsTokens}},
+	"a host app for releases":         {who: adam, do: host("channels: [release]")},
+	"a host app for nothing":          {who: adam, do: host("channels: []"), want: []string{"spec.channels: Invalid value: 0: spec.channels in body should have at least 1 items"}},
 
 	"users by an attribute, with a seed": {who: olga, do: newBucketing("by: city, seed: spring-2027/a@b:c, stickiness: Program")},
 	"users by what is no attribute":      {who: olga, do: newBucketing("by: 2nd"), want: []string{"spec.bucketing.by: Invalid value: \"2nd\": spec.bucketing.by in body should match '^[A-Za-z][A-Za-z0-9._-]*$'"}},

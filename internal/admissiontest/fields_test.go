@@ -303,10 +303,6 @@ func messagesIn(value any) []string {
 	return messages
 }
 
-// unreachable are rules that no request can break: channel has one value and
-// comes back by its default.
-var unreachable = []string{"spec.channel may not change; create another Rollout instead"}
-
 // ofTheSpec are the fields of a Review's spec, from its CRD.
 func ofTheSpec(t *testing.T) []string {
 	t.Helper()
@@ -377,7 +373,7 @@ func ofABound(message string) bool {
 }
 
 func TestEveryRuleOfTheKindsIsTried(t *testing.T) {
-	tried := slices.Clone(unreachable)
+	var tried []string
 	for _, table := range []map[string]field{fields, policyFields, guardrailFields} {
 		for _, f := range table {
 			for _, problem := range f.want {

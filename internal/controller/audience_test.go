@@ -246,7 +246,7 @@ func TestAnAudienceThatIsTooLargeForADocumentIsSaid(t *testing.T) {
 	g.awaitRollout(t, "app", "it says so", func(ro *v1alpha1.Rollout) bool {
 		got := condition(ro.Status.Conditions, v1alpha1.ConditionStalled)
 		return strings.HasPrefix(got, "True DocumentTooLarge: the document cannot be published, and what is published stays: the document has ") &&
-			strings.HasSuffix(got, " bytes, 262144 are allowed: shorten spec.audience, or what versions declare")
+			strings.HasSuffix(got, " bytes, 262144 are allowed: shorten spec.audience, or the descriptions and declarations of the MiniProgram")
 	})
 	g.awaitResolved(t, server, map[user]string{"in-1 in Lhasa": "1.0.0 NoTarget"})
 	g.edit(t, "audience: {rules: null, exclude: null}")

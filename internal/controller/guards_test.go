@@ -123,7 +123,7 @@ func TestADocumentThatIsTooLargeIsNotRecordedAndLaterMended(t *testing.T) {
 	}
 	describe(1024)
 	ro := g.awaitRollout(t, "app", "it says so", func(ro *v1alpha1.Rollout) bool {
-		return strings.HasPrefix(condition(ro.Status.Conditions, v1alpha1.ConditionStalled), "True DocumentInvalid: ")
+		return strings.HasPrefix(condition(ro.Status.Conditions, v1alpha1.ConditionStalled), "True DocumentTooLarge: ")
 	})
 	if ro.Status.Sequence != stable.Status.Sequence {
 		t.Errorf("what cannot be published was recorded: %d after %d", ro.Status.Sequence, stable.Status.Sequence)

@@ -96,16 +96,19 @@ func (r *RolloutReconciler) candidate(ctx context.Context, s *rolloutScope, v *v
 	if err != nil {
 		return nil, err
 	}
-	refused := planRefused(s.before, j.policies)
+	refused, approved := planRefused(s.before, j.policies), j.verdict.ApprovedHostApps
 	if s.seen.Calendars, err = policy.Calendars(j.policies); err != nil {
 		return nil, task.Stall("PolicyInvalid", err) // CheckSpec has said so before
 	}
-	c := &rollout.Candidate{Variant: variantOf(v, j.verdict.Withheld), HostApps: j.verdict.ApprovedHostApps}
+	if s.plan.Trial {
+		refused, approved = "", s.seen.HostApps // policies are asked, people are not
+	}
+	c := &rollout.Candidate{Variant: variantOf(v, j.verdict.Withheld), HostApps: approved}
 	hold := func(reason, format string, args ...any) {
 		c.Problem = &rollout.Hold{Reason: reason, Message: fmt.Sprintf(format, args...)}
 		c.HostApps = nil
 	}
-	unapproved := slices.ContainsFunc(s.seen.HostApps, func(h string) bool { return !slices.Contains(j.verdict.ApprovedHostApps, h) })
+	unapproved := slices.ContainsFunc(s.seen.HostApps, func(h string) bool { return !slices.Contains(approved, h) })
 	switch {
 	case withdrawn(v):
 		hold("Withdrawn", "MiniProgramVersion %s was withdrawn: name another version", v.Name)
@@ -119,7 +122,9 @@ func (r *RolloutReconciler) candidate(ctx context.Context, s *rolloutScope, v *v
 		hold(reason, "%s", message)
 	case refused != "":
 		hold("PlanRefused", "%s", refused)
-	case v.Spec.Review != v1alpha1.ReviewRequested && !j.verdict.Approved:
+	case s.plan.Trial && j.verdict.Reason == reasonNotEnforced:
+		hold(reasonNotEnforced, "%s", j.verdict.Message)
+	case !s.plan.Trial && v.Spec.Review != v1alpha1.ReviewRequested && !j.verdict.Approved:
 		hold("NotApproved", "MiniProgramVersion %s is not approved: set its spec.review to Requested to ask for reviews", v.Name)
 	case unapproved:
 		hold("NotApproved", "MiniProgramVersion %s is not approved: %s", v.Name, j.verdict.Message)

@@ -26,6 +26,9 @@ import (
 func (r *RolloutReconciler) gather(ctx context.Context, s *rolloutScope) error {
 	var invalid error
 	s.plan, invalid = rollout.PlanOf(s.before)
+	if s.plan.Trial && s.program != nil {
+		s.plan.Audience.Include = s.program.Spec.Testers
+	}
 	if value := s.before.Annotations[v1alpha1.ActionAnnotation]; value != "" {
 		// Status remembers what was answered, so what is too long for it is short from here on.
 		s.seen.Action = &rollout.Action{Value: clip(value, maxAction), User: clip(s.before.Annotations[v1alpha1.ActionByAnnotation], maxAction)}
@@ -170,9 +173,14 @@ func (r *RolloutReconciler) gatherHostApp(ctx context.Context, s *rolloutScope, 
 	if host.Spec.Availability == v1alpha1.HostAppDisabled {
 		return nil
 	}
+	config := delivery.HostAppConfigOf(&host)
+	if channel := s.before.Spec.Channel; !config.Takes(channel) {
+		s.seen.Remarks = append(s.seen.Remarks, fmt.Sprintf("host app %s does not take channel %s: ask the platform's administrators (HostApp spec.channels)", name, channel))
+		return nil
+	}
 	s.seen.HostApps = append(s.seen.HostApps, name)
 	gatherBlocks(s, &host)
-	poll := delivery.HostAppConfigOf(&host).Poll
+	poll := config.Poll
 	if s.seen.PollRest == 0 || poll.IntervalSeconds < s.seen.PollRest {
 		s.seen.PollRest = poll.IntervalSeconds
 	}

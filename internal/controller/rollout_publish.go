@@ -60,7 +60,7 @@ func payloadOf(ro *v1alpha1.Rollout, st *v1alpha1.RolloutStatus) ([]byte, error)
 	}
 	payload, err := document.Marshal(doc)
 	if _, large := errors.AsType[*document.SizeError](err); large {
-		return nil, task.Stall("DocumentTooLarge", fmt.Errorf("the document cannot be published, and what is published stays: %w: shorten spec.audience, or what versions declare", err))
+		return nil, task.Stall("DocumentTooLarge", fmt.Errorf("the document cannot be published, and what is published stays: %w: shorten spec.audience, or the descriptions and declarations of the MiniProgram", err))
 	}
 	if err != nil {
 		return nil, task.Stall("DocumentInvalid", fmt.Errorf("the document cannot be published, and what is published stays: %w", err))

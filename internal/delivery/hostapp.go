@@ -21,6 +21,8 @@ type HostAppConfig struct {
 	DisplayName  string   `json:"displayName,omitempty"`
 	Availability string   `json:"availability"` // Active or Disabled
 	Dialects     []string `json:"dialects"`     // Signed, Resolve, Dimina
+	// Channels that it takes; empty: release alone.
+	Channels []string `json:"channels,omitempty"`
 	// Origins of web pages that may read answers.
 	Origins []string `json:"origins,omitempty"`
 	// Access is Token where every request needs an access token; empty: none does.
@@ -51,7 +53,7 @@ func HostAppConfigOf(h *v1alpha1.HostApp) *HostAppConfig {
 	c := &HostAppConfig{
 		Name: h.Name, DisplayName: h.Spec.DisplayName, Availability: h.Spec.Availability,
 		Dialects: slices.Sorted(slices.Values(h.Spec.Dialects)), Origins: origins(h.Spec.Origins),
-		Poll: Poll{IntervalSeconds: 1800, MinSeconds: 300},
+		Channels: slices.Sorted(slices.Values(h.Spec.Channels)), Poll: Poll{IntervalSeconds: 1800, MinSeconds: 300},
 	}
 	if len(c.Dialects) == 0 {
 		c.Dialects = []string{v1alpha1.DialectSigned}
@@ -68,6 +70,15 @@ func HostAppConfigOf(h *v1alpha1.HostApp) *HostAppConfig {
 		c.Blocks = append(c.Blocks, Block{AppID: b.AppID, Digest: b.Digest, Reason: b.Reason})
 	}
 	return c
+}
+
+// Takes tells whether the host app takes what is published on the channel. A trial is
+// only for one that has to prove who it is.
+func (c *HostAppConfig) Takes(channel string) bool {
+	if len(c.Channels) == 0 {
+		return channel == v1alpha1.ChannelRelease
+	}
+	return slices.Contains(c.Channels, channel) && (channel != v1alpha1.ChannelTrial || c.Access == v1alpha1.AccessToken)
 }
 
 // ParseHostApp reads what MarshalHostApp wrote.

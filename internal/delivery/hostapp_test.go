@@ -36,13 +36,14 @@ func TestTheConfigurationIsWhatTheSpecSays(t *testing.T) {
 				DisplayName: "Wallet", Availability: "Disabled", Dialects: []string{"Signed", "Dimina"},
 				Origins: []v1alpha1.HTTPSOrigin{"https://b.example", "https://a.example"},
 				Access:  &v1alpha1.HostAccess{Type: "Token", SecretRef: &v1alpha1.AccessSecretReference{Name: "wallet-tokens"}},
-				Poll:    &v1alpha1.PollHints{MinSeconds: 60},
-				Blocks:  []v1alpha1.Block{{AppID: "com.example.shop", Reason: "Fraud."}, {Digest: digest("a"), Reason: "Crashes."}},
+				Poll:    &v1alpha1.PollHints{MinSeconds: 60}, Channels: []string{"trial", "release"},
+				Blocks: []v1alpha1.Block{{AppID: "com.example.shop", Reason: "Fraud."}, {Digest: digest("a"), Reason: "Crashes."}},
 			},
 			want: HostAppConfig{
 				Name: "wallet", DisplayName: "Wallet", Availability: "Disabled", Dialects: []string{"Dimina", "Signed"},
 				Origins: []string{"https://a.example", "https://b.example"}, Access: "Token", Poll: Poll{IntervalSeconds: 1800, MinSeconds: 60},
-				Blocks: []Block{{AppID: "com.example.shop", Reason: "Fraud."}, {Digest: digest("a"), Reason: "Crashes."}},
+				Channels: []string{"release", "trial"},
+				Blocks:   []Block{{AppID: "com.example.shop", Reason: "Fraud."}, {Digest: digest("a"), Reason: "Crashes."}},
 			},
 		},
 	} {
@@ -125,5 +126,24 @@ func TestTheFileOfAHostApp(t *testing.T) {
 		`"dialects":["Signed","Resolve","Dimina"],"keys":[{"keyID":"k","algorithm":"ECDSA-P256-SHA256","publicKey":"PEM"}],"poll":{"intervalSeconds":1800,"minSeconds":60}}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestWhichChannelsAHostAppTakes(t *testing.T) {
+	for name, test := range map[string]struct {
+		config         HostAppConfig
+		release, trial bool
+	}{
+		"nothing is said":             {HostAppConfig{}, true, false},
+		"with tokens":                 {HostAppConfig{Access: "Token"}, true, false},
+		"both":                        {HostAppConfig{Access: "Token", Channels: []string{"release", "trial"}}, true, true},
+		"trial alone":                 {HostAppConfig{Access: "Token", Channels: []string{"trial"}}, false, true},
+		"whoever asks is not trusted": {HostAppConfig{Channels: []string{"release", "trial"}}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if release, trial := test.config.Takes("release"), test.config.Takes("trial"); release != test.release || trial != test.trial {
+				t.Errorf("release %t, trial %t", release, trial)
+			}
+		})
 	}
 }

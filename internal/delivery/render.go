@@ -45,8 +45,12 @@ func Render(namespace, rollout, channel string, st *v1alpha1.RolloutStatus) (*do
 		return nil, ErrNothingRecorded
 	}
 	facts := st.Document
+	kind := document.TypeRelease
+	if channel == v1alpha1.ChannelTrial {
+		kind = document.TypeTrial
+	}
 	doc := &document.Release{
-		Type:           document.TypeRelease,
+		Type:           kind,
 		AppID:          facts.AppID,
 		Channel:        channel,
 		HostApps:       slices.Sorted(slices.Values(facts.HostApps)),

@@ -192,3 +192,15 @@ func TestPercent(t *testing.T) {
 		}
 	}
 }
+
+func TestATrialHasATypeOfItsOwn(t *testing.T) {
+	for channel, want := range map[string]string{v1alpha1.ChannelRelease: document.TypeRelease, v1alpha1.ChannelTrial: document.TypeTrial} {
+		doc, err := Render("shop-team", "shop", channel, recorded())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parsed, err := document.Parse(mustMarshal(t, doc)); err != nil || parsed.Type != want || parsed.Channel != channel {
+			t.Errorf("channel %s: %+v, %v", channel, parsed, err)
+		}
+	}
+}

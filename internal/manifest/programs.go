@@ -62,9 +62,8 @@ func checkChannel(channel, what string) (string, *Problem) {
 
 // find returns the program in a slot, if the host app gets it.
 func (h *host) find(appID, channel string) (*program, *Problem) {
-	// Trial versions are for named testers, so they need a host app that proves who it is; that is not to be had yet.
-	if channel == document.ChannelTrial {
-		return nil, problem(CodeChannelNotEnabled, "host app %s has not opted into the channel trial", h.config.Name)
+	if !h.config.Takes(channel) {
+		return nil, problem(CodeChannelNotEnabled, "host app %s has not opted into the channel %s", h.config.Name, channel)
 	}
 	p := h.programs[slot{appID, channel}]
 	switch {

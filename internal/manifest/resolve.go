@@ -118,7 +118,7 @@ type decider func(*document.Release, decide.Request) (decide.Decision, error)
 // resolve decides about one program.
 func (s *Service) resolve(h *host, request *resolveRequest, asked *resolveProgram, base string, by decider) resolveAnswer {
 	answer := resolveAnswer{AppID: asked.AppID, Channel: channelOr(asked.Channel), Action: decide.ActionNone}
-	if answer.Channel == document.ChannelTrial {
+	if !h.config.Takes(answer.Channel) {
 		answer.Reason = ReasonChannelNotEnabled
 		return answer
 	}

@@ -64,8 +64,8 @@ func hashed(seed string, keys []string) []string {
 // the target that is under way, also while it is paused: a pause is about the share.
 // While the gate is shut it takes over only what gives the target to nobody new.
 func (d *decider) followAudience() {
-	if d.st.Target == nil || d.st.Document == nil {
-		return
+	if d.st.Target == nil || d.st.Document == nil || d.plan.Trial && d.seen.Program == nil {
+		return // who the testers are is not known without the program
 	}
 	c, facts := d.seen.Candidate, d.st.Document
 	next, window := d.plan.Audience.facts(d.audienceSeed()), d.plan.Window.facts()

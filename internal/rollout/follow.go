@@ -88,6 +88,9 @@ func (d *decider) promote(p parsedAction) (result, message string) {
 	if d.st.Target == nil || d.st.Step == nil {
 		return resultRefused, "no target is under way: there is nothing to promote"
 	}
+	if d.plan.Trial {
+		return resultRefused, "a trial is for testers alone: name the version in a Rollout of channel release"
+	}
 	if c := d.seen.Candidate; c == nil || c.Variant.Digest != d.st.Target.Digest {
 		return resultRefused, "spec.versionRef no longer names the target that is under way"
 	} else if shut := d.gate(c); shut != nil {

@@ -12,6 +12,7 @@ import (
 // Plan is what the spec asks for.
 type Plan struct {
 	VersionRef      string
+	Trial           bool // for testers alone, without steps
 	Paused          bool
 	Steps           []Step
 	By              string // user, device or an attribute
@@ -75,7 +76,7 @@ func (s Step) isShare() bool {
 func PlanOf(ro *v1alpha1.Rollout) (Plan, error) {
 	s := ro.Spec
 	p := Plan{
-		VersionRef: s.VersionRef.Name, Paused: s.State == v1alpha1.StatePaused,
+		VersionRef: s.VersionRef.Name, Trial: s.Channel == v1alpha1.ChannelTrial, Paused: s.State == v1alpha1.StatePaused,
 		By: "user", Stickiness: v1alpha1.StickinessVersion, Audience: audienceOf(s.Audience), Window: windowOf(s.Window),
 		RollbackHistory: 5, History: 10,
 		Deleting: !ro.DeletionTimestamp.IsZero(), DeletionPolicy: s.DeletionPolicy,

@@ -61,6 +61,10 @@ func (d *decider) progress() {
 	if d.st.Step == nil {
 		d.goTo(0)
 	}
+	if d.plan.Trial {
+		d.say(Idle, "OnTrial", d.st.Target.Version+" is with the testers of the MiniProgram")
+		return
+	}
 	if !d.followEdit() || !d.awaitWindow() {
 		return
 	}

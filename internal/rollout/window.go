@@ -65,8 +65,12 @@ func (d *decider) closeWindow() {
 	}
 }
 
-// unstarted says why no target begins now because of the window; nil: one may.
+// unstarted says why no target begins now because of the window, or for want of
+// testers; nil: one may.
 func (d *decider) unstarted() *Hold {
+	if d.plan.Trial && len(d.plan.Audience.Include) == 0 {
+		return &Hold{"NoTesters", "the MiniProgram names no testers: add the keys of some to its spec.testers"}
+	}
 	if w := d.plan.Window; w.closed(d.now) {
 		return &Hold{ReasonWindowClosed, fmt.Sprintf("the window closed at %s: set a later spec.window.end, or remove it", stamp(w.End))}
 	}
