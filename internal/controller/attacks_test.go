@@ -89,6 +89,28 @@ func TestAPolicyThatCannotBeReadKeepsNothingInService(t *testing.T) {
 	})
 }
 
+// A mistake in a policy that only counts must not stop the whole platform.
+func TestAPolicyThatOnlyTellsHoldsNothingBackWhenItCannotBeRead(t *testing.T) {
+	g := newGroup(t, "quality")
+	for _, enforcement := range []string{v1alpha1.Warn, v1alpha1.Audit} {
+		broken := &v1alpha1.ReviewPolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: strings.ToLower(enforcement) + "-" + g.ns},
+			Spec:       v1alpha1.ReviewPolicySpec{NamespaceSelector: brokenSelector(), Enforcement: enforcement},
+		}
+		g.must(t, g.admin.Create(ctx(t), broken))
+		t.Cleanup(func() { g.must(t, g.admin.Delete(ctx(t), broken)) })
+		eventually(t, "it says so", func() string {
+			g.must(t, g.admin.Get(ctx(t), client.ObjectKeyFromObject(broken), broken))
+			got := condition(broken.Status.Conditions, v1alpha1.ConditionStalled)
+			if !strings.HasPrefix(got, "True SelectorInvalid: ReviewPolicy "+broken.Name) || !strings.HasSuffix(got, "; it is not applied until it is corrected") {
+				return "it says " + got
+			}
+			return ""
+		})
+	}
+	g.stableAt(t, "1.0.0")
+}
+
 func TestARolloutOfATakenHostAppStallsAndCanBeDeleted(t *testing.T) {
 	g := newGroup(t, "quality")
 	g.stableAt(t, "1.0.0")

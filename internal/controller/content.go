@@ -67,8 +67,8 @@ func passed(st *v1alpha1.MiniProgramVersionStatus) metav1.ConditionStatus {
 }
 
 // matters tells that somebody waits for the policies' word: reviewers, or a Rollout
-// that is to hand the version out. What is approved and at rest, and what is
-// stable, is not judged again.
+// that is to hand the version out, also to a host app that was added later. Otherwise
+// what is approved and at rest, and what is stable, is not judged again.
 func (r *MiniProgramVersionReconciler) matters(ctx context.Context, s *versionScope) (bool, error) {
 	if withdrawn(s.version) || retired(s.version) {
 		return false, nil
@@ -81,7 +81,7 @@ func (r *MiniProgramVersionReconciler) matters(ctx context.Context, s *versionSc
 		return false, err
 	}
 	for i := range rollouts.Items {
-		if isTarget(&rollouts.Items[i], s.version) {
+		if isTarget(&rollouts.Items[i], s.version) || len(s.judgment.question.LateHostApps) > 0 {
 			return true, nil
 		}
 	}
@@ -115,7 +115,8 @@ func (r *MiniProgramVersionReconciler) checkContent(ctx context.Context, s *vers
 	if err != nil {
 		return err
 	}
-	s.policies = slices.Concat(results, checkHostApps(facts.Declaration, hosts))
+	// Not nil, where nobody has anything to say: nil means that what is recorded holds.
+	s.policies = append([]policy.Result{}, slices.Concat(results, checkHostApps(facts.Declaration, hosts))...)
 	st.Findings = findingsStatus(append(policy.Shown(s.policies), asFindings(known.Findings)...))
 	return nil
 }

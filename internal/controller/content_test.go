@@ -224,3 +224,20 @@ func TestAPolicyBoundsThePlanOfARollout(t *testing.T) {
 	})
 	g.awaitRollout(t, "app", "it begins", func(ro *v1alpha1.Rollout) bool { return ro.Status.Percent == "5%" })
 }
+
+// What a policy said goes with it, also where no other is left.
+func TestADeletedPolicyObjectsToNothing(t *testing.T) {
+	g := newGroup(t, "quality")
+	g.usedPermissions(t)
+	g.program(t, "app")
+	g.scripted(t, "1.0.0", "wx.getLocation({})")
+	g.awaitVersion(t, "app-1.0.0", v1alpha1.ConditionPolicyPassed, "False PolicyFailed: SensitiveAPIUndeclared (app.js:2): "+undeclared(g, "wx.getLocation", "location"))
+	g.must(t, g.admin.Delete(ctx(t), &v1alpha1.ReviewPolicy{ObjectMeta: metav1.ObjectMeta{Name: g.ns}}))
+	v := g.awaitVersion(t, "app-1.0.0", v1alpha1.ConditionPolicyPassed, "True Passed: no policy has an objection")
+	if v.Status.Findings != nil || v.Status.Policies != nil {
+		t.Errorf("it says %s of %s", show(v.Status.Findings), show(v.Status.Policies))
+	}
+	if got := condition(v.Status.Conditions, v1alpha1.ConditionApproved); !strings.HasPrefix(got, "False NoPolicy") {
+		t.Errorf("it is %s", got)
+	}
+}

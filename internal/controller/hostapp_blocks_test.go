@@ -3,6 +3,8 @@ package controller_test
 import (
 	"fmt"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -93,4 +95,69 @@ func TestAHostAppThatWaitsForAnApprovalIsToldOnTheRollout(t *testing.T) {
 	eventually(t, "both have it", func() string {
 		return cmp.Diff(map[string]string{g.host: "1.0.0 NoTarget", late: "1.0.0 NoTarget"}, g.answers(t, server, g.host, late))
 	})
+}
+
+// An approval for a host app that is added later opens nothing that a policy, or what
+// the host app can grant, keeps shut.
+func TestStableDoesNotGoToANewHostAppThatCannotGrantWhatItNeeds(t *testing.T) {
+	g := newGroup(t, "quality")
+	late := "late-" + g.ns
+	g.letApproveFor(t, g.rosaName, late)
+	g.letApprove(t, g.rosaName, "quality", "app")
+	g.program(t, "app")
+	g.changeProgram(t, "app", func(p *v1alpha1.MiniProgram) {
+		p.Spec.Permissions = []v1alpha1.Permission{{Name: "pay", Reason: "to pay", Need: "Required"}}
+	})
+	g.release(t, "app", "1.0.0")
+	g.approve(t, "app-1.0.0")
+	g.rollout(t, "app", "1.0.0")
+	g.awaitSummary(t, "1.0.0 is stable for everybody")
+	digest := g.published(t, "app").Stable.Digest
+	g.must(t, g.admin.Create(ctx(t), &v1alpha1.HostApp{
+		ObjectMeta: metav1.ObjectMeta{Name: late}, Spec: v1alpha1.HostAppSpec{DisplayName: "Late", Capabilities: []string{"none"}},
+	}))
+	g.changeProgram(t, "app", func(p *v1alpha1.MiniProgram) { p.Spec.HostApps = []string{g.host, late} })
+	refused := fmt.Sprintf("1.0.0 is stable for everybody; host app %s is handed nothing: a policy objects to MiniProgramVersion app-1.0.0: see its condition PolicyPassed", late)
+	g.awaitSummary(t, refused)
+	g.say(t, "for-late", "app-1.0.0", digest, v1alpha1.DecisionApproved, late)
+	// A change that comes after the approval shows that this was seen.
+	g.changeHost(t, func(h *v1alpha1.HostApp) { h.Spec.Blocks = []v1alpha1.Block{{Digest: digest, Reason: "seen"}} })
+	g.awaitRollout(t, "app", "the block is seen", func(ro *v1alpha1.Rollout) bool {
+		return strings.HasSuffix(ro.Status.Summary, "(seen)"+strings.TrimPrefix(refused, "1.0.0 is stable for everybody"))
+	})
+	if doc := g.published(t, "app"); !slices.Equal(doc.HostApps, []string{g.host}) {
+		t.Errorf("it is handed to %v", doc.HostApps)
+	}
+	g.changeHost(t, func(h *v1alpha1.HostApp) { h.Spec.Blocks = nil })
+	var host v1alpha1.HostApp
+	g.must(t, g.admin.Get(ctx(t), key("", late), &host))
+	host.Spec.Capabilities = []string{"pay"}
+	g.must(t, g.admin.Update(ctx(t), &host))
+	g.awaitSummary(t, "1.0.0 is stable for everybody")
+	eventually(t, "it goes there", func() string {
+		if doc := g.published(t, "app"); !slices.Equal(doc.HostApps, []string{g.host, late}) {
+			return show(doc.HostApps)
+		}
+		return ""
+	})
+}
+
+// Where nobody is asked for an approval, too, stable is held against the policies
+// before it goes to a host app that was added later.
+func TestStableIsJudgedForANewHostAppThatNobodyHasToApprove(t *testing.T) {
+	g := newGroup(t, v1alpha1.RoleNone)
+	late := "late-" + g.ns
+	g.program(t, "app")
+	g.release(t, "app", "1.0.0")
+	g.rollout(t, "app", "1.0.0")
+	g.awaitSummary(t, "1.0.0 is stable for everybody")
+	g.must(t, g.admin.Create(ctx(t), &v1alpha1.HostApp{ObjectMeta: metav1.ObjectMeta{Name: late}, Spec: v1alpha1.HostAppSpec{DisplayName: "Late"}}))
+	g.changeProgram(t, "app", func(p *v1alpha1.MiniProgram) { p.Spec.HostApps = []string{g.host, late} })
+	eventually(t, "it goes there", func() string {
+		if doc := g.published(t, "app"); !slices.Equal(doc.HostApps, []string{g.host, late}) {
+			return show(doc.HostApps)
+		}
+		return ""
+	})
+	g.awaitSummary(t, "1.0.0 is stable for everybody")
 }

@@ -41,6 +41,9 @@ func (s *Shared) coveringPolicies(ctx context.Context, program *v1alpha1.MiniPro
 	for i := range all.Items {
 		p := &all.Items[i]
 		selected, err := policy.Selects(p, namespace.Labels, program.Labels, program.Spec.HostApps)
+		if err != nil && onlyTells(p) {
+			continue
+		}
 		if err != nil {
 			// Whatever it might cover is held back, until its watch tells of a change.
 			return nil, task.Stall("PolicyInvalid", fmt.Errorf("%w: ask the platform's administrators to correct it", err))
@@ -49,8 +52,8 @@ func (s *Shared) coveringPolicies(ctx context.Context, program *v1alpha1.MiniPro
 			continue
 		}
 		if err := policy.CheckSpec(p); err != nil {
-			if p.Spec.Enforcement == v1alpha1.Warn || p.Spec.Enforcement == v1alpha1.Audit {
-				continue // it opens and shuts nothing; its own status says that it is not applied
+			if onlyTells(p) {
+				continue
 			}
 			return nil, task.Stall("PolicyInvalid", fmt.Errorf("%w: ask the platform's administrators to correct it", err))
 		}
@@ -58,6 +61,12 @@ func (s *Shared) coveringPolicies(ctx context.Context, program *v1alpha1.MiniPro
 	}
 	slices.SortFunc(covering, func(a, b v1alpha1.ReviewPolicy) int { return cmp.Compare(a.Name, b.Name) })
 	return covering, nil
+}
+
+// onlyTells: the policy opens and shuts nothing. Where it cannot be read, its own status
+// says that it is not applied.
+func onlyTells(p *v1alpha1.ReviewPolicy) bool {
+	return p.Spec.Enforcement == v1alpha1.Warn || p.Spec.Enforcement == v1alpha1.Audit
 }
 
 // reviewsOf returns the Reviews of a version, and those of the program's other

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,7 +53,7 @@ func (r *ReviewPolicyReconciler) Reconcile(ctx context.Context, req ctrl.Request
 
 func (r *ReviewPolicyReconciler) count(ctx context.Context, s *policyScope) error {
 	if err := policy.CheckSelectors(s.policy); err != nil {
-		return task.Stall("SelectorInvalid", fmt.Errorf("%w; whatever it might cover is held back until it is corrected", err))
+		return task.Stall("SelectorInvalid", fmt.Errorf("%w; %s", err, strings.Replace(invalidMeans(s.policy), "what it covers", "whatever it might cover", 1)))
 	}
 	if err := policy.CheckSpec(s.policy); err != nil {
 		return task.Stall("PolicyInvalid", fmt.Errorf("%w; %s", err, invalidMeans(s.policy)))
@@ -98,7 +99,7 @@ func (r *ReviewPolicyReconciler) covers(ctx context.Context, p *v1alpha1.ReviewP
 
 // invalidMeans says what becomes of what a policy covers that cannot be applied.
 func invalidMeans(p *v1alpha1.ReviewPolicy) string {
-	if e := p.Spec.Enforcement; e == v1alpha1.Warn || e == v1alpha1.Audit {
+	if onlyTells(p) {
 		return "it is not applied until it is corrected"
 	}
 	return "what it covers is held back until it is corrected"

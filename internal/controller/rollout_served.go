@@ -98,22 +98,38 @@ func (r *RolloutReconciler) gatherStable(ctx context.Context, s *rolloutScope) e
 	}
 	s.seen.StableHostApps = j.verdict.ApprovedHostApps
 	s.seen.FallbackHostApps[stable.Digest] = j.verdict.ApprovedHostApps
-	if s.before.Status.Target == nil {
-		s.remarkOnWaiting(stable)
-	}
-	return nil
+	return r.gatherNewcomers(ctx, s, v, j)
 }
 
-// remarkOnWaiting tells of host apps that are handed nothing because stable is not
-// approved for them: they were added after it had gone out to the others.
-func (s *rolloutScope) remarkOnWaiting(stable *v1alpha1.Variant) {
+// gatherNewcomers holds stable back from host apps that do not have it yet, because
+// they were added later, while it is not approved for them, or a policy or what they can
+// grant speaks against it. What the others have stays, whatever is said today.
+func (r *RolloutReconciler) gatherNewcomers(ctx context.Context, s *rolloutScope, v *v1alpha1.MiniProgramVersion, j *judgment) error {
 	var has []string
 	if doc := s.before.Status.Document; doc != nil {
 		has = doc.HostApps
 	}
-	for _, h := range s.seen.HostApps {
-		if !slices.Contains(has, h) && !slices.Contains(s.seen.StableHostApps, h) {
-			s.seen.Remarks = append(s.seen.Remarks, fmt.Sprintf("host app %s is handed nothing until a version is approved for it: see condition Approved of MiniProgramVersion %s", h, stable.VersionRef))
+	newcomers := slices.DeleteFunc(slices.Clone(s.seen.HostApps), func(h string) bool { return slices.Contains(has, h) })
+	if len(newcomers) == 0 {
+		return nil
+	}
+	reason, message, err := r.contentHold(ctx, v, s.program, j.policies, newcomers)
+	if err != nil {
+		return err
+	}
+	if reason != "" {
+		s.seen.StableHostApps = slices.DeleteFunc(slices.Clone(s.seen.StableHostApps), func(h string) bool { return slices.Contains(newcomers, h) })
+	}
+	if s.before.Status.Target != nil {
+		return nil // what is said is about the target
+	}
+	for _, h := range newcomers {
+		switch {
+		case reason != "":
+			s.seen.Remarks = append(s.seen.Remarks, fmt.Sprintf("host app %s is handed nothing: %s", h, message))
+		case !slices.Contains(s.seen.StableHostApps, h):
+			s.seen.Remarks = append(s.seen.Remarks, fmt.Sprintf("host app %s is handed nothing until a version is approved for it: see condition Approved of MiniProgramVersion %s", h, v.Name))
 		}
 	}
+	return nil
 }
