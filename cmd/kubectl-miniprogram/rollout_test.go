@@ -239,7 +239,9 @@ func TestAStaleViewCannotAct(t *testing.T) {
 			must(t, err)
 			a, err := plannedAction(ro, "abort", "", "olu")
 			must(t, err)
-			_, err = s.meddle(func() { s.record(test.meddle) }).ask(t.Context(), a)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			_, err = s.meddle(func() { s.record(test.meddle) }).ask(ctx, a)
 			if want := "nothing was asked for: since it was shown, " + test.want + " of Rollout " + s.namespace + "/shop has changed: look at it again"; fmt.Sprint(err) != want {
 				t.Errorf("got %v, want %s", err, want)
 			}
