@@ -156,6 +156,7 @@ func TestTheInstallGivesItsAccountsExactlyThis(t *testing.T) {
 			"miniprogram-system: get of secrets [miniprogram-signing-key]",
 			"miniprogram-system: get update of configmaps [miniprogram-trusted-keys]",
 			"miniprogram-system: get update patch of leases [miniprogram-manager]",
+			"miniprogram-system: list of endpointslices",
 		},
 		"miniprogram-manifest-service": {"miniprogram-published: get list watch of configmaps"},
 		"generic-garbage-collector":    {": purge of reviews"},

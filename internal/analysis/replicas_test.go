@@ -26,7 +26,9 @@ type endpointSlices struct {
 }
 
 func (e *endpointSlices) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
-	list.(*discoveryv1.EndpointSliceList).Items = e.items
+	if all, ok := list.(*discoveryv1.EndpointSliceList); ok {
+		all.Items = e.items
+	}
 	return e.err
 }
 

@@ -34,7 +34,7 @@ func (w *world) watcher(t testing.TB, direct client.Reader) *analysis.Watcher {
 		if !ok {
 			return nil, fmt.Errorf("no replica is at %s", address)
 		}
-		return new(net.Dialer).DialContext(ctx, network, to.(string))
+		return new(net.Dialer).DialContext(ctx, network, fmt.Sprint(to))
 	}
 	replicas := &analysis.Replicas{
 		Client: direct, Namespace: systemNamespace, Service: privateService, Now: time.Now,
@@ -68,7 +68,7 @@ func (w *world) prometheus() *httptest.Server {
 				fmt.Fprint(rw, `{"status":"success","data":{"resultType":"vector","result":[]}}`)
 				return
 			}
-			value = stored.(string)
+			value = fmt.Sprint(stored)
 		}
 		fmt.Fprintf(rw, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,%q]}]}}`, value)
 	}))

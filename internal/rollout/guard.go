@@ -82,8 +82,8 @@ func (d *decider) watch() {
 		return
 	}
 	d.st.Guardrails = slices.DeleteFunc(d.st.Guardrails, func(e v1alpha1.GuardrailStatus) bool {
-		ofPolicy := strings.Contains(e.Name, "/")
-		return d.guardrail(e.Name) == nil && !(ofPolicy && d.seen.PoliciesUnread)
+		unread := d.seen.PoliciesUnread && strings.Contains(e.Name, "/")
+		return d.guardrail(e.Name) == nil && !unread
 	})
 	for _, g := range d.seen.Guardrails {
 		if d.entry(g.Name) == nil && len(d.st.Guardrails) < maxGuardrails {

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -299,9 +300,9 @@ func TestNoShareGrowsUnguarded(t *testing.T) {
 			}
 			seen := seeing("1.1.0", guardedBy(guardrails...))
 			if verb := rapid.SampledFrom([]string{"", "promote", "pause", "resume", "retry"}).Draw(t, "verb"); verb != "" {
-				action := verb + "@" + string(rune('0'+record.Attempt%10))
+				action := fmt.Sprintf("%s@%d", verb, record.Attempt)
 				if verb == VerbPromote && record.Step != nil {
-					action += "/" + string(rune('0'+record.Step.Index))
+					action += fmt.Sprintf("/%d", record.Step.Index)
 				}
 				asked(action)(&seen)
 			}
