@@ -108,6 +108,13 @@ func (p *played) reached(t testing.TB, before *v1alpha1.Rollout, out *document.R
 	return r
 }
 
+// scene is what somebody does to a Rollout, and where that leads.
+type scene struct {
+	name string
+	do   func(testing.TB)
+	want reached
+}
+
 // A process may die at each call of a pass: between the record and the document, the
 // document and the ledger, the ledger and the record. Each round dies one call later.
 func TestACrashAtAnyCallOfARolloutIsMendedByTheNextProcess(t *testing.T) {
@@ -119,11 +126,7 @@ func TestACrashAtAnyCallOfARolloutIsMendedByTheNextProcess(t *testing.T) {
 			OutStable: "1.0.0", OutTarget: "1.1.0", OutShare: basisPoints, Finalizers: 1,
 		}
 	}
-	scenes := []struct {
-		name string
-		do   func(testing.TB)
-		want reached
-	}{
+	scenes := []scene{
 		{"a start", p.names("1.1.0"), at("1", "5%", 500, 1, "")},
 		{"a step", p.asks("promote", "/1"), at("3", "25%", 2500, 0, "Done")},
 		{"an abort", p.asks("abort", ""), back},
@@ -136,13 +139,10 @@ func TestACrashAtAnyCallOfARolloutIsMendedByTheNextProcess(t *testing.T) {
 		}},
 	}
 	calls := map[string]int{}
-	for end := 0; end == 0 || slices.ContainsFunc(scenes, func(s struct {
-		name string
-		do   func(testing.TB)
-		want reached
-	}) bool {
-		return calls[s.name] >= end
-	}); end++ {
+	longEnough := func(end int) bool {
+		return end == 0 || slices.ContainsFunc(scenes, func(s scene) bool { return calls[s.name] >= end })
+	}
+	for end := 0; longEnough(end); end++ {
 		for _, last := range []fate{neverMade, answerLost} {
 			for _, scene := range scenes {
 				before, out := p.rolloutNow(t), p.published(t, "app")

@@ -49,7 +49,7 @@ func (w *world) glance() *world {
 // die after each of its writes.
 func (w *world) pass(t *rapid.T, view *server) {
 	if view == nil {
-		fresh := w.server.clone()
+		fresh := w.clone()
 		view = &fresh
 	}
 	before := view.record.clone()

@@ -197,7 +197,7 @@ var events = map[string]func(*world, *rapid.T){
 	},
 	"a cache catches up": func(w *world, t *rapid.T) { w.lagging = nil },
 	"another manager looks": func(w *world, t *rapid.T) {
-		seen := w.server.clone()
+		seen := w.clone()
 		w.other = &seen
 	},
 	"another manager acts": func(w *world, t *rapid.T) {
