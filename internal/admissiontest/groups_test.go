@@ -165,7 +165,7 @@ func TestWhatTheMembersOfAGroupMayDo(t *testing.T) {
 	}{
 		"a developer of one": {[]string{"north-developers"}, map[string][]string{north: developer}},
 		"an operator of one": {[]string{"south-operators"}, map[string][]string{south: {
-			"hostapps: " + reads,
+			"hostapps: explain " + reads,
 			"miniprograms: get list patch resume suspend update watch",
 			"miniprogramversions: get list patch update watch withdraw",
 			"reviewpolicies: " + reads,

@@ -6,11 +6,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 )
+
+// rolloutsAtOnce is how many passes are made side by side, so that an abort does not
+// wait behind a pass that the API server answers slowly. Each is of another Rollout; what
+// they share is guarded by versions of what they write.
+const rolloutsAtOnce = 4
 
 // SetupWithManager registers the reconciler and what wakes it.
 func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
@@ -24,6 +30,7 @@ func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	served := wake(func(o client.Object) []client.ListOption { return beside(o, indexServes, o.GetName()) })
 	build := ctrl.NewControllerManagedBy(mgr).
 		Named("rollout").
+		WithOptions(controller.Options{MaxConcurrentReconciles: rolloutsAtOnce}).
 		For(&v1alpha1.Rollout{}).
 		Watches(&v1alpha1.Rollout{}, ofProgram).
 		Watches(&v1alpha1.MiniProgramVersion{}, served).

@@ -100,6 +100,7 @@
 // word, which is after the share was out, and after somebody resumed: so who resumes is
 // not stopped by what was looked at, and a failure has to come again. Words are recorded
 // when they change, and so are figures: a measurement that says the same is no write.
+//
 // # Audiences and windows
 //
 // The share is of those whom the audience admits. With a rule for one city:
