@@ -110,6 +110,7 @@ type ReviewPolicySpec struct {
 }
 
 // ApprovalRule asks for the approval of a number of people in a role.
+// +kubebuilder:validation:XValidation:rule="!has(self.channels) || 'release' in self.channels",message="approvals[].channels must name release: what testers wait for, a release waits for as well"
 type ApprovalRule struct {
 	// role of the reviewers, such as quality or privacy; "none" says that this
 	// policy asks for nobody.
@@ -143,6 +144,14 @@ type ApprovalRule struct {
 	// +kubebuilder:validation:Enum=Any;Proven
 	// +optional
 	Author string `json:"author,omitempty"`
+	// channels that wait for the approval. Only a release waits where it is unset. A trial waits for
+	// it where trial is named too; what testers wait for, a release waits for as well.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:items:Enum=release;trial
+	// +listType=set
+	// +optional
+	Channels []string `json:"channels,omitempty"`
 	// validSeconds is how long a decision counts, in seconds. Unset: without end.
 	// +kubebuilder:validation:Minimum=60
 	// +kubebuilder:validation:Maximum=315360000

@@ -52,6 +52,14 @@ var policyFields = map[string]field{
 		unchecked,
 		`spec.pinnedSource: Unsupported value: "Perhaps": supported values: "Required", "Optional"`,
 	}},
+	"an approval that a trial waits for, too": {who: installer, do: newPolicy("approvals: [{role: quality, channels: [release, trial]}]")},
+	"an approval that only a trial waits for": {who: installer, do: newPolicy("approvals: [{role: quality, channels: [trial]}]"), want: []string{
+		"spec.approvals[0]: approvals[].channels must name release: what testers wait for, a release waits for as well",
+	}},
+	"an approval in no channel": {who: installer, do: newPolicy("approvals: [{role: quality, channels: []}]"), want: []string{
+		"spec.approvals[0].channels: Invalid value: 0: spec.approvals[0].channels in body should have at least 1 items",
+		"spec.approvals[0]: approvals[].channels must name release: what testers wait for, a release waits for as well",
+	}},
 	"a plan's first share as text":   {who: installer, do: newPolicy(`rollout: {maxFirstPercent: "0.25%"}`)},
 	"a plan's first share as number": {who: installer, do: newPolicy("rollout: {maxFirstPercent: 100}")},
 	"a plan's first share above all": {who: installer, do: newPolicy("rollout: {maxFirstPercent: 101}"), want: []string{

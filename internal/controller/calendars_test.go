@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -113,7 +114,7 @@ func TestATargetThatIsHeldTooLongIsToldAndCounted(t *testing.T) {
 	if ro.Status.Step.HeldSince == nil || ro.Status.Percent != "5%" {
 		t.Errorf("step %s at %s", show(ro.Status.Step), ro.Status.Percent)
 	}
-	g.wantEvent(t, "ProgressDeadlineExceeded", ro.Status.Summary)
+	g.wantEvent(t, "ProgressDeadlineExceeded", "held since "+ro.Status.Step.HeldSince.UTC().Format(time.RFC3339)+", longer than the 1s of spec.progressDeadlineSeconds: 1.1.0 stays at its present share: ")
 	g.must(t, g.decide(t, g.piet, "piet-"+g.ns, g.pending(t, "app-1.1.0", "privacy"), v1alpha1.DecisionApproved, ""))
 	g.awaitRollout(t, "app", "it goes on", func(ro *v1alpha1.Rollout) bool { return ro.Status.Step != nil && ro.Status.Step.HeldSince == nil })
 	before := attempts(t, "FastPromoted")

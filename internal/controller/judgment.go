@@ -116,6 +116,18 @@ func (s *Shared) judge(ctx context.Context, v *v1alpha1.MiniProgramVersion, prog
 	return j, nil
 }
 
+// judgeTrial asks the gate for which of the host apps testers may have the version: for
+// all of them but where an approval names the channel.
+func (s *Shared) judgeTrial(j *judgment, v *v1alpha1.MiniProgramVersion, program *v1alpha1.MiniProgram, now time.Time) gate.Verdict {
+	if s.Enforcement.Shut() != "" || j.verdict.Rejected {
+		return j.verdict
+	}
+	q := j.question
+	q.Rules, _, _ = gate.Rules(gate.OfTrials(j.policies), program.Spec.HostApps, q.LateHostApps)
+	q.Covered, q.NoApprovalNeeded = true, true // where no rule asks for an approval
+	return gate.Judge(q, gateReviews(v, j.reviews), now)
+}
+
 // question is what the gate needs to know of the version, but for the host apps
 // that are asked about and the rules.
 func question(v *v1alpha1.MiniProgramVersion, program *v1alpha1.MiniProgram) gate.Question {

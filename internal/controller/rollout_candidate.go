@@ -96,13 +96,14 @@ func (r *RolloutReconciler) candidate(ctx context.Context, s *rolloutScope, v *v
 	if err != nil {
 		return nil, err
 	}
-	refused, approved := planRefused(s.before, j.policies), j.verdict.ApprovedHostApps
+	refused, verdict := planRefused(s.before, j.policies), j.verdict
 	if s.seen.Calendars, err = policy.Calendars(j.policies); err != nil {
 		return nil, task.Stall("PolicyInvalid", err) // CheckSpec has said so before
 	}
 	if s.plan.Trial {
-		refused, approved = "", s.seen.HostApps // policies are asked, people are not
+		refused, verdict = "", r.judgeTrial(j, v, s.program, s.now)
 	}
+	approved := verdict.ApprovedHostApps
 	c := &rollout.Candidate{Variant: variantOf(v, j.verdict.Withheld), HostApps: approved}
 	hold := func(reason, format string, args ...any) {
 		c.Problem = &rollout.Hold{Reason: reason, Message: fmt.Sprintf(format, args...)}
@@ -114,20 +115,20 @@ func (r *RolloutReconciler) candidate(ctx context.Context, s *rolloutScope, v *v
 		hold("Withdrawn", "MiniProgramVersion %s was withdrawn: name another version", v.Name)
 	case retired(v):
 		hold("ArtifactDeleted", "the artifact of MiniProgramVersion %s is not kept in the registry (condition ArtifactDeleted): name another version, or delete this one and create it anew", v.Name)
-	case j.verdict.Rejected:
-		hold("Rejected", "MiniProgramVersion %s was rejected: %s", v.Name, j.verdict.Message)
+	case verdict.Rejected:
+		hold("Rejected", "MiniProgramVersion %s was rejected: %s", v.Name, verdict.Message)
 	case v.Status.Bundle.AppID != s.program.Spec.AppID:
 		hold("OtherAppID", "MiniProgramVersion %s was packaged for app ID %s, not %s: create another version", v.Name, v.Status.Bundle.AppID, s.program.Spec.AppID)
 	case reason != "":
 		hold(reason, "%s", message)
 	case refused != "":
 		hold("PlanRefused", "%s", refused)
-	case s.plan.Trial && j.verdict.Reason == reasonNotEnforced:
-		hold(reasonNotEnforced, "%s", j.verdict.Message)
-	case !s.plan.Trial && v.Spec.Review != v1alpha1.ReviewRequested && !j.verdict.Approved:
+	case s.plan.Trial && verdict.Reason == reasonNotEnforced:
+		hold(reasonNotEnforced, "%s", verdict.Message)
+	case v.Spec.Review != v1alpha1.ReviewRequested && !verdict.Approved:
 		hold("NotApproved", "MiniProgramVersion %s is not approved: set its spec.review to Requested to ask for reviews", v.Name)
 	case unapproved:
-		hold("NotApproved", "MiniProgramVersion %s is not approved: %s", v.Name, j.verdict.Message)
+		hold("NotApproved", "MiniProgramVersion %s is not approved: %s", v.Name, verdict.Message)
 	}
 	return c, nil
 }

@@ -122,6 +122,34 @@ func TestATrialGoesToTestersOfAHostAppThatTakesIt(t *testing.T) {
 	g.awaitTrial(t, server, token, map[string]string{"document": "200", "tess-7731": "none NoTarget", "mo": "none NoTarget"})
 }
 
+// A policy may have somebody look before testers do. Then what counts for a release
+// counts for the trial, as far as it was asked for.
+func TestATrialWaitsForTheApprovalsThatNameIt(t *testing.T) {
+	g := newGroup(t, "quality")
+	token := g.withToken(t, "release", "trial")
+	g.editPolicy(t, func(p *v1alpha1.ReviewPolicySpec) {
+		p.Approvals = []v1alpha1.ApprovalRule{{Role: "quality", Channels: []string{"release", "trial"}}, {Role: "privacy"}}
+	})
+	g.letApprove(t, g.rosaName, "quality", "app")
+	g.program(t, "app")
+	change(t, g, g.dana, &v1alpha1.MiniProgram{}, "app", func(p *v1alpha1.MiniProgram) { p.Spec.Testers = []string{"tess-7731"} })
+	g.release(t, "app", "1.0.0")
+	g.must(t, g.olu.Create(ctx(t), &v1alpha1.Rollout{
+		ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: "trial"},
+		Spec: v1alpha1.RolloutSpec{
+			MiniProgramRef: v1alpha1.MiniProgramReference{Name: "app"}, VersionRef: v1alpha1.VersionReference{Name: "app-1.0.0"}, Channel: v1alpha1.ChannelTrial,
+		},
+	}))
+	g.awaitRollout(t, "trial", "it waits for quality alone", func(ro *v1alpha1.Rollout) bool {
+		return ro.Status.Target == nil && condition(ro.Status.Conditions, v1alpha1.ConditionReady) ==
+			"False NotApproved: MiniProgramVersion app-1.0.0 is not approved: waits for 1 approval of role quality (needs approve on miniprograms/review-quality)"
+	})
+	g.must(t, g.decide(t, g.rosa, g.rosaName, g.pending(t, "app-1.0.0", "quality"), v1alpha1.DecisionApproved, ""))
+	g.awaitRollout(t, "trial", "testers have it", func(ro *v1alpha1.Rollout) bool { return ro.Status.Target != nil && isOut(ro) })
+	g.awaitTrial(t, g.serving(t), token, map[string]string{"document": "200", "tess-7731": "install 1.0.0 Included", "mo": "none OutsideShare"})
+	g.awaitVersion(t, "app-1.0.0", v1alpha1.ConditionApproved, "False WaitingForApproval: waits for 1 approval of role privacy (needs approve on miniprograms/review-privacy)")
+}
+
 func TestAPolicyThatObjectsKeepsAVersionFromTesters(t *testing.T) {
 	g := newGroup(t, "quality")
 	g.withToken(t, "release", "trial")

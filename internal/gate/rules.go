@@ -66,6 +66,17 @@ func Rules(policies []v1alpha1.ReviewPolicy, hostApps, late []string) (rules []R
 	return rules, covered, none
 }
 
+// OfTrials returns the policies with those approvals alone that a trial waits for.
+func OfTrials(policies []v1alpha1.ReviewPolicy) []v1alpha1.ReviewPolicy {
+	out := slices.Clone(policies)
+	for i := range out {
+		out[i].Spec.Approvals = slices.DeleteFunc(slices.Clone(out[i].Spec.Approvals), func(a v1alpha1.ApprovalRule) bool {
+			return a.Role == v1alpha1.RoleNone || !slices.Contains(a.Channels, v1alpha1.ChannelTrial)
+		})
+	}
+	return out
+}
+
 // forAll returns what a rule for all host apps is for: "" for those that are not late, and each late one.
 func forAll(hostApps, late []string) []string {
 	var targets []string

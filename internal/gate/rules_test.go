@@ -125,3 +125,22 @@ func TestRules(t *testing.T) {
 		})
 	}
 }
+
+func TestATrialWaitsOnlyForWhatNamesIt(t *testing.T) {
+	both := v1alpha1.ApprovalRule{Role: "quality", Channels: []string{"release", "trial"}}
+	policies := []v1alpha1.ReviewPolicy{
+		policy("a", []v1alpha1.ApprovalRule{both, {Role: "privacy", Channels: []string{"release"}}, {Role: "legal"}}),
+		policy("b", []v1alpha1.ApprovalRule{{Role: "none", Channels: []string{"release", "trial"}}}),
+	}
+	before := []v1alpha1.ReviewPolicy{*policies[0].DeepCopy(), *policies[1].DeepCopy()}
+	want := []v1alpha1.ReviewPolicy{policy("a", []v1alpha1.ApprovalRule{both}), policy("b", []v1alpha1.ApprovalRule{})}
+	if diff := cmp.Diff(want, OfTrials(policies)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if diff := cmp.Diff(before, policies); diff != "" {
+		t.Errorf("what was given is changed: %s", diff)
+	}
+	if rules, _, _ := Rules(policies, []string{"wallet"}, nil); len(rules) != 3 {
+		t.Errorf("a release waits for %v", rules)
+	}
+}

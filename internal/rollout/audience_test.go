@@ -218,7 +218,7 @@ func TestNoKeyOfAUserIsRecorded(t *testing.T) {
 	under := Decide(p, released(), seeing("1.1.0"), now)
 	gone := Decide(p, under.Status, seeing("1.1.0", asked("abort@2")), now.Add(time.Hour))
 	for _, m := range []Move{under, gone} {
-		if text := fmt.Sprintf("%+v %s", m, rendered(t, m.Status)); strings.Contains(text, "8000") || strings.Contains(text, "eve@") {
+		if text := fmt.Sprintf("%+v %s", m, rendered(t, m.Status)); strings.Contains(text, "0013-8000") || strings.Contains(text, "eve@") {
 			t.Errorf("%s", text)
 		}
 	}
