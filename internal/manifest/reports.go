@@ -106,7 +106,12 @@ type counts struct {
 	// present tells what is in service, for it bounds what is kept.
 	present func() *snapshot
 	byKey   map[countKey]map[string]int64
+	// pruneAt is how many there may be before those that nobody serves any longer are dropped.
+	pruneAt int
 }
+
+// keptAnyway is how many counts may be there without a look at what is served.
+const keptAnyway = 1000
 
 // countKey is one version of one rollout, reported by host apps with or without tokens.
 type countKey struct {
@@ -115,7 +120,7 @@ type countKey struct {
 }
 
 func newCounts(present func() *snapshot) *counts {
-	c := &counts{events: map[string]bool{}, present: present, byKey: map[countKey]map[string]int64{}}
+	c := &counts{events: map[string]bool{}, present: present, byKey: map[countKey]map[string]int64{}, pruneAt: keptAnyway}
 	for _, e := range guardrail.Events() {
 		c.events[e] = true
 	}
@@ -136,7 +141,10 @@ func (c *counts) add(h *host, r *report) (ignored string) {
 	defer c.mu.Unlock()
 	events := c.byKey[key]
 	if events == nil {
-		c.prune() // a new one takes no more room than there was
+		if len(c.byKey) >= c.pruneAt { // which looks at all that is served: not for each new one
+			c.prune()
+			c.pruneAt = max(keptAnyway, 2*len(c.byKey))
+		}
 		events = map[string]int64{}
 		c.byKey[key] = events
 	}

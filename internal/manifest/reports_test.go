@@ -218,3 +218,26 @@ func FuzzReports(f *testing.F) {
 		}
 	})
 }
+
+// Versions come and go for ever. What is kept of them does not grow with their number,
+// also where nobody reads it.
+func TestCountsOfWhatIsGoneDoNotPileUp(t *testing.T) {
+	var present *snapshot
+	c := newCounts(func() *snapshot { return present })
+	for n := range 10 * keptAnyway {
+		v := &document.Variant{Digest: fmt.Sprintf("sha256:%064d", n)}
+		h := newHost(&delivery.HostAppConfig{}, map[slot]*program{
+			{"com.example.shop", document.ChannelRelease}: {entry: &entry{doc: &document.Release{AppID: "com.example.shop", Stable: v}}},
+		})
+		present = &snapshot{hosts: map[string]*host{"wallet": h}}
+		if why := c.add(h, &report{AppID: "com.example.shop", Digest: v.Digest, Event: "launch"}); why != "" {
+			t.Fatalf("version %d is not counted: %s", n, why)
+		}
+		if len(c.byKey) > keptAnyway {
+			t.Fatalf("after %d versions %d are kept", n+1, len(c.byKey))
+		}
+	}
+	if got := c.list(); len(got) != 1 || got[0].Events["launch"] != 1 {
+		t.Errorf("listed are %+v", got)
+	}
+}
