@@ -74,12 +74,13 @@ func handed(t *rapid.T, st v1alpha1.RolloutStatus, at time.Time) map[string]deci
 // lower number than he has to who gets stable once a target is gone.
 func checkAudience(t *rapid.T, w *world, before, after *record, seen Seen) {
 	was, is := handed(t, before.status, w.now), handed(t, after.status, w.now)
+	out := handed(t, w.out, w.now) // a record that came back from a backup knows less
 	b, a := before.status.Target, after.status.Target
 	shut := !open(seen) || digest(a) != seen.Candidate.Variant.Digest
 	for user, d := range is {
 		had := was[user]
 		again := len(was) == 0 || had.Reason == decide.ReasonRetained // the host app had not taken the program
-		if d.Cohort == decide.CohortTarget && shut && had.Cohort != decide.CohortTarget && b != nil && a.Delivery == b.Delivery && !again {
+		if d.Cohort == decide.CohortTarget && shut && had.Cohort != decide.CohortTarget && out[user].Cohort != decide.CohortTarget && b != nil && a.Delivery == b.Delivery && !again {
 			t.Fatalf("%s is handed the target although the gate is shut", user)
 		}
 		if d.Variant == nil {

@@ -23,6 +23,7 @@ func (d *decider) restore() {
 		}
 	case is(out.Target, t):
 		d.setShare(out.Split.BasisPoints)
+		d.restoreAudience(out)
 		return
 	case is(out.Stable, t):
 		stable := t.Version
@@ -32,7 +33,32 @@ func (d *decider) restore() {
 		d.abort(since)
 	}
 	if out.Target != nil {
-		d.recall(v1alpha1.Recall{By: out.Split.By, Seed: out.Split.Seed, BasisPoints: out.Split.BasisPoints, Digest: out.Target.Digest})
+		had := v1alpha1.Recall{By: out.Split.By, Seed: out.Split.Seed, BasisPoints: out.Split.BasisPoints, Digest: out.Target.Digest}
+		if a := out.Audience; a != nil && len(a.Include.Hashes) > 0 {
+			had.Audience = &v1alpha1.RecallAudience{Seed: a.Seed, Include: a.Include.Hashes}
+		}
+		d.recall(had)
+	}
+}
+
+// restoreAudience keeps the share that is out to whom it is out: the record may be of
+// a time without the rules of now, and while the gate is shut the spec's do not count.
+func (d *decider) restoreAudience(out *document.Release) {
+	facts := d.st.Document
+	if facts == nil {
+		return
+	}
+	next := v1alpha1.AudienceFacts{Seed: d.audienceSeed()}
+	if a := out.Audience; a != nil {
+		next.Seed, next.Include, next.Exclude = a.Seed, a.Include.Hashes, a.Exclude.Hashes
+		for _, r := range a.Rules {
+			next.Rules = append(next.Rules, v1alpha1.AudienceRule{Attribute: r.Attribute, Operator: string(r.Operator), Values: r.Values})
+		}
+	}
+	d.setAudience(next)
+	facts.Window = nil
+	if w := out.Window; w != nil {
+		facts.Window = Window{Start: w.Start.Time, End: w.End.Time}.facts()
 	}
 }
 

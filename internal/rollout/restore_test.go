@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
@@ -79,5 +80,29 @@ func TestWhoHasATargetThatARestoredRecordDoesNotKnowGetsStable(t *testing.T) {
 	}}
 	if diff := cmp.Diff(want, got.Recalls); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// The share that is out is out to an audience. While the gate is shut nobody else gets
+// the target because a record knows nothing of that.
+func TestARestoredRecordTakesUpToWhomTheTargetIsOut(t *testing.T) {
+	named := v1alpha1.AudienceFacts{Seed: salt, Include: hashes("ada"), Rules: inCity("Lhasa")}
+	end := metav1.NewTime(now.Add(time.Hour))
+	later := changed(underWay(3, 2500, ago(time.Second)), func(st *status) {
+		st.Sequence += 100
+		st.Document.Audience, st.Document.Window = named.DeepCopy(), &v1alpha1.WindowFacts{End: &end}
+	})
+	edited := planTo("1.1.0").with(withAudience(Audience{Include: []string{"ada"}})) // an edit that waits for the gate
+	got := Decide(edited, underWay(1, 500, ago(time.Second)), seeing("1.1.0", unapproved, outIs(t, later)), now).Status
+	if diff := cmp.Diff(later.Document.Audience, got.Document.Audience); diff != "" {
+		t.Errorf("audience (-want +got):\n%s", diff)
+	}
+	if got.BasisPoints != 2500 || got.Document.Window == nil || !got.Document.Window.End.Equal(&end) {
+		t.Errorf("%d basis points in %+v", got.BasisPoints, got.Document.Window)
+	}
+	forgotten := Decide(planTo("1.0.0"), released(), seeing("1.0.0", outIs(t, later)), now).Status
+	want := &v1alpha1.RecallAudience{Seed: salt, Include: hashes("ada")}
+	if diff := cmp.Diff(want, forgotten.Recalls[0].Audience); diff != "" {
+		t.Errorf("recalled (-want +got):\n%s", diff)
 	}
 }
