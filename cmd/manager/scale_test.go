@@ -82,9 +82,9 @@ func measureRollouts(b *testing.B) {
 	})
 	b.ReportMetric(time.Since(began).Seconds(), "ready_seconds")
 
-	time.Sleep(idle) // what the start has left to do
+	<-time.After(idle) // what the start has left to do
 	used := p.cpu(b)
-	time.Sleep(idle)
+	<-time.After(idle)
 	b.ReportMetric(100*float64(p.cpu(b)-used)/float64(idle), "idle_cpu_percent")
 	p.measureSteps(b)
 	b.ReportMetric(p.peakMiB(b), "rss_mib")
@@ -180,7 +180,7 @@ func (p *platform) awaitCount(b *testing.B, what string, want int, have func() i
 		if time.Now().After(deadline) {
 			b.Fatalf("%d of %d %s; the manager's last words:\n%s", n, want, what, p.manager.LogTail(20))
 		}
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second)
 	}
 }
 
@@ -331,7 +331,7 @@ func (p *platform) measureAborts(b *testing.B, keys []client.ObjectKey) {
 			if time.Since(began) > time.Minute {
 				b.Fatalf("the abort of %s is not out", key)
 			}
-			time.Sleep(2 * time.Millisecond)
+			<-time.After(2 * time.Millisecond)
 		}
 		took = append(took, time.Since(began))
 	}
