@@ -107,6 +107,20 @@ func TestALabelOfTheProgramDecidesWhetherAHostAppTakesIt(t *testing.T) {
 	}
 }
 
+func TestAProgramWithoutARolloutIsToldWhichHostAppsDoNotTakeIt(t *testing.T) {
+	g := newGroup(t, "quality")
+	g.program(t, "app")
+	const unreleased = "True Succeeded: nothing is released yet: create a MiniProgramVersion and a Rollout"
+	g.awaitProgram(t, v1alpha1.ConditionReady, unreleased)
+	g.changeHost(t, func(h *v1alpha1.HostApp) {
+		h.Spec.MiniProgramSelector = &metav1.LabelSelector{MatchLabels: map[string]string{tierLabel: "gold"}}
+	})
+	g.awaitProgram(t, v1alpha1.ConditionReady, fmt.Sprintf(unreleased+"; host app %s does not take MiniProgram app (its spec.miniProgramSelector): "+
+		"ask the platform's administrators to label the MiniProgram (needs verb classify)", g.host))
+	g.changeHost(t, func(h *v1alpha1.HostApp) { h.Spec.MiniProgramSelector = nil })
+	g.awaitProgram(t, v1alpha1.ConditionReady, unreleased)
+}
+
 func TestOneOfTwoHostAppsTakesTheProgramNoLonger(t *testing.T) {
 	g := newGroup(t, "quality")
 	other := "other-" + g.ns

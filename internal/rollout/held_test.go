@@ -37,7 +37,7 @@ func TestHowLongATargetMayBeHeld(t *testing.T) {
 		"a calendar does not hold":          {plan.with(shutNow), underWay(1, 500, ago(time.Hour)), seeing("1.1.0"), time.Time{}, false, 0},
 		"being paused does not hold":        {plan.with(paused), pausedAt(underWay(1, 500, ago(time.Hour)), ago(time.Hour)), seeing("1.1.0"), time.Time{}, false, 0},
 		"the gate is shut while paused":     {plan.with(paused), pausedAt(since(ago(time.Hour)), ago(time.Hour)), seeing("1.1.0", unapproved), ago(time.Hour), false, 0},
-		"the gate opens while paused":      {plan.with(paused), pausedAt(since(ago(time.Hour)), ago(time.Hour)), seeing("1.1.0"), time.Time{}, false, 0},
+		"the gate opens while paused":       {plan.with(paused), pausedAt(since(ago(time.Hour)), ago(time.Hour)), seeing("1.1.0"), time.Time{}, false, 0},
 		"and paused time does not count":    {plan, pausedAt(since(ago(time.Hour)), ago(55*time.Minute)), seeing("1.1.0", unapproved), ago(5 * time.Minute), false, 5 * time.Minute},
 		"the clock went back":               {plan, since(now.Add(time.Hour)), seeing("1.1.0", unapproved), now.Add(time.Hour), false, 70 * time.Minute},
 	} {
