@@ -29,8 +29,9 @@ func (s *Service) getBlob(w http.ResponseWriter, r *http.Request) *Problem {
 	if len(refs) == 0 {
 		return problem(CodeUnknownBlob, "no document in service names sha256:%x", key)
 	}
-	// The server's own limit is for small answers, and the registry may need its time first.
-	// A connection that has no deadlines needs no longer ones.
+	// The server's own limits are for small answers, and the registry may need its time first: the
+	// one on reading would end the request. A connection that has no deadlines needs no longer ones.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(blobTimeout + time.Minute))
 	file, size, err := s.blobs.open(r.Context(), key, refs)
 	if err != nil {
