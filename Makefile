@@ -50,9 +50,23 @@ test: controlplane registries ## Run all tests, on a real control plane and real
 test-interop: controlplane registries $(BIN)/cosign $(BIN)/crane ## Let skopeo, crane and cosign work on what is published and fetched. Building cosign takes minutes, once.
 	PATH=$(BIN):$$PATH go test -tags interop -count 1 -run Interop $(ARGS) ./internal/registry
 
+# What is measured beside nginx, for itself, since it wants both cores.
+BENCH_MANIFEST := ^Benchmark(Manifest|Handler|Bucket)$$
+
 .PHONY: bench
-bench: controlplane registries ## Run the benchmarks: a figure a line, and docs/bench/figures.json. BENCH=: only these, and no file.
-	@go run ./hack/bench $(if $(BENCH),-bench '$(BENCH)')
+bench: controlplane registries ## Run the benchmarks: a figure a line, and docs/bench/*.json. BENCH=: only these, and no file.
+ifdef BENCH
+	@go run ./hack/bench -bench '$(BENCH)'
+else
+	@bash hack/peers.sh
+	@go run ./hack/bench -skip '$(BENCH_MANIFEST)'
+	@$(MAKE) --no-print-directory bench-manifest
+endif
+
+.PHONY: bench-manifest
+bench-manifest: controlplane ## Measure the manifest service beside nginx; writes docs/bench/manifest.json.
+	@bash hack/peers.sh
+	@go run ./hack/bench -bench '$(BENCH_MANIFEST)' -o docs/bench/manifest.json
 
 .PHONY: bench-scale
 bench-scale: controlplane registries ## Measure one manager with 10,000 Rollouts, of which 500 step (12 minutes); writes docs/bench/scale.json.

@@ -35,7 +35,7 @@ var known = map[string]figure{
 }
 
 // units tells the unit of what a benchmark reports by the last word of its name.
-var units = map[string]string{"ms": "ms", "seconds": "s", "mib": "MiB", "bytes": "B"}
+var units = map[string]string{"ns": "ns", "us": "µs", "ms": "ms", "seconds": "s", "mib": "MiB", "bytes": "B", "rps": "1/s"}
 
 // processors is what Go appends to a benchmark's name where it may use several.
 var processors = regexp.MustCompile(`-[0-9]+$`)

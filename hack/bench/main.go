@@ -3,7 +3,8 @@
 // as JSON, from which hack/readme renders README.md.
 //
 //	go run ./hack/bench                    # all; writes docs/bench/figures.json
-//	go run ./hack/bench -bench Publish     # some; writes nothing
+//	go run ./hack/bench -bench publish     # some, in whatever case; writes nothing
+//	go run ./hack/bench -skip Manifest     # all but some; writes docs/bench/figures.json
 //	go run ./hack/bench -tags scale -bench Rollouts -modules . -packages ./cmd/manager -o docs/bench/scale.json
 //
 // A figure is named after its benchmark and what that reported: "ratio_oras" of
@@ -41,6 +42,7 @@ type results struct {
 func main() {
 	pattern := flag.String("bench", allBenchmarks, "benchmarks to run, as for go test -bench; the file is written only for all of them")
 	file := flag.String("o", "docs/bench/figures.json", "file that the figures are written to; given, also those of some")
+	skip := flag.String("skip", "", "benchmarks to leave out, as for go test -skip")
 	packages := flag.String("packages", "./...", "packages of each module")
 	tags := flag.String("tags", "", "build tags of the benchmarks")
 	modules := flag.String("modules", ".,sdk/go", "folders of the modules, separated by commas")
@@ -51,7 +53,7 @@ func main() {
 	if !asked {
 		*file = ""
 	}
-	err := run(ctx, benchmarksOf{*pattern, *packages, *tags}, *file, strings.Split(*modules, ","), os.Stdout)
+	err := run(ctx, benchmarksOf{anyCase(*pattern), *skip, *packages, *tags}, *file, strings.Split(*modules, ","), os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -61,7 +63,17 @@ func main() {
 
 // benchmarksOf chooses some by their names, by packages, and those of files with
 // build tags.
-type benchmarksOf struct{ pattern, packages, tags string }
+type benchmarksOf struct{ pattern, skip, packages, tags string }
+
+// anyCase makes each part of a pattern match in whatever case: figures are named in
+// another than benchmarks.
+func anyCase(pattern string) string {
+	parts := strings.Split(pattern, "/")
+	for i := range parts {
+		parts[i] = "(?i)" + parts[i]
+	}
+	return strings.Join(parts, "/")
+}
 
 // run measures, and writes the figures to the file, if there is one.
 func run(ctx context.Context, which benchmarksOf, file string, modules []string, out io.Writer) error {
@@ -92,7 +104,11 @@ func run(ctx context.Context, which benchmarksOf, file string, modules []string,
 // measure runs the benchmarks of one module, one package after the other, and
 // prints each figure when it is there.
 func measure(ctx context.Context, module string, which benchmarksOf, out io.Writer) (figures []figure, err error) {
-	cmd := exec.CommandContext(ctx, "go", "test", "-p", "1", "-timeout", "30m", "-run", "^$", "-benchmem", "-tags", which.tags, "-bench", which.pattern, which.packages)
+	args := []string{"test", "-p", "1", "-timeout", "30m", "-run", "^$", "-benchmem", "-tags", which.tags, "-bench", which.pattern}
+	if which.skip != "" {
+		args = append(args, "-skip", which.skip)
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, which.packages)...)
 	cmd.Dir = module
 	cmd.Stderr = os.Stderr
 	output, err := cmd.StdoutPipe()

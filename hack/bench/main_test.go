@@ -43,3 +43,11 @@ func TestOtherLinesHaveNoFigures(t *testing.T) {
 		}
 	}
 }
+
+func TestBenchmarksAreChosenInWhateverCase(t *testing.T) {
+	for pattern, want := range map[string]string{".": "(?i).", "manifest": "(?i)manifest", "manifest/document$": "(?i)manifest/(?i)document$"} {
+		if got := anyCase(pattern); got != want {
+			t.Errorf("%s becomes %s, want %s", pattern, got, want)
+		}
+	}
+}

@@ -50,7 +50,7 @@ func (t *table) head(columns ...string) {
 }
 
 // formats are how figures are shown, by their unit.
-var formats = map[string]string{"ms": "%.1f ms", "s": "%.1f s", "MiB": "%.0f MiB", "MiB/s": "%.1f MiB/s", "1": "%.2f"}
+var formats = map[string]string{"ms": "%.1f ms", "s": "%.1f s", "MiB": "%.0f MiB", "MiB/s": "%.1f MiB/s", "ns": "%.0f ns", "µs": "%.1f µs", "B": "%.0f B", "1/s": "%.0f", "1": "%.2f"}
 
 // row writes the first cell and the figures of the others.
 func (t *table) row(first string, names ...string) {
@@ -161,5 +161,34 @@ func scaleTable(b *benchmarks) (string, error) {
 	} {
 		t.row(row[0], "rollout.10000."+row[1])
 	}
+	return t.end()
+}
+
+// manifestTable shows the manifest service beside nginx.
+func manifestTable(b *benchmarks) (string, error) {
+	t := &table{of: b}
+	t.head("one core each, 64 connections", "answers a second", "of nginx's rate", "processor for each", "nginx's", "99 of 100 within, at 70 % of the rate", "nginx's")
+	for _, row := range [][2]string{
+		{"document", "document"}, {"document, not modified", "304"}, {"resolve of 1 program (nginx: the document)", "resolve1"},
+		{"resolve of 20 programs (nginx: the document)", "resolve20"}, {"blob of 200 KiB", "blob200KiB"},
+	} {
+		name := "manifest." + row[1] + "."
+		t.row(row[0], name+"rps", name+"ratio_nginx", name+"cpu_us", name+"nginx_cpu_us", name+"p99_ms", name+"nginx_p99_ms")
+	}
+	t.text.WriteByte('\n')
+	t.head("one answer, without a connection", "time", "allocations")
+	for _, row := range [][2]string{
+		{"document", "document"}, {"document, not modified", "304"}, {"list", "list"}, {"Dimina's manifest", "dimina"},
+		{"resolve of 1 program", "resolve1"}, {"resolve of 20 programs", "resolve20"},
+	} {
+		t.row(row[0], "handler."+row[1]+".time", "handler."+row[1]+".allocations")
+	}
+	t.row("a user's bucket", "bucket.ns", "bucket.allocations")
+	t.text.WriteByte('\n')
+	t.head("10,000 programs for 5 host apps: 50,000 answers", "")
+	t.row("greatest memory of the service", "manifest.50000.rss_mib")
+	t.row("from its start until it is ready", "manifest.50000.ready_seconds")
+	t.row("from the write of a document until it is served, 99 of 100, at 1,000 writes a minute", "manifest.50000.change_p99_ms")
+	t.row("the same, median", "manifest.50000.change_p50_ms")
 	return t.end()
 }

@@ -23,6 +23,7 @@ const (
 	figuresFile    = "docs/demo/figures.json"
 	benchFile      = "docs/bench/figures.json"
 	scaleFile      = "docs/bench/scale.json"
+	manifestFile   = "docs/bench/manifest.json"
 )
 
 func main() {
@@ -75,8 +76,9 @@ func run(check bool) error {
 func benchTables() (map[string]string, error) {
 	tables := map[string]string{}
 	for file, renders := range map[string]map[string]func(*benchmarks) (string, error){
-		benchFile: {"approvals": approvalsTable, "publish": publishTable, "detect": detectTable},
-		scaleFile: {"scale": scaleTable},
+		benchFile:    {"approvals": approvalsTable, "publish": publishTable, "detect": detectTable},
+		scaleFile:    {"scale": scaleTable},
+		manifestFile: {"manifest": manifestTable},
 	} {
 		b, err := readBenchmarks(file)
 		if err != nil {
