@@ -16,3 +16,6 @@ fi
 if [ -d hack/samples ]; then
   go run ./hack/samples
 fi
+if [ -d hack/argocd ]; then
+  go run ./hack/argocd
+fi

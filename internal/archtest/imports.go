@@ -34,6 +34,7 @@ var layers = map[string]int{
 	"cmd":                 5,
 	// For tests and the demo only; below they are kept out of the product.
 	"internal/controlplane":  6,
+	"internal/argocdtest":    6,
 	"internal/registrytest":  7,
 	"internal/admissiontest": 7,
 	"internal/archtest":      8,

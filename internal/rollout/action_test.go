@@ -136,6 +136,16 @@ func TestAnAnsweredActionIsNotPerformedAgain(t *testing.T) {
 	}
 }
 
+// A click in Argo CD is one patch, so what was answered cannot be taken away first: the
+// same attempt in another spelling asks anew.
+func TestAnAnsweredActionIsPerformedAgainInAnotherSpelling(t *testing.T) {
+	recorded := changed(underWay(3, 2500, ago(time.Hour)), func(st *status) { st.LastAction = answer("promote@2/3", "Refused", "not now") })
+	got := Decide(planTo("1.1.0"), recorded, seeing("1.1.0", asked("promote@02/3")), now)
+	if diff := cmp.Diff(answer("promote@02/3", "Done", "step 3 is done"), got.Status.LastAction); diff != "" {
+		t.Errorf("answer (-want +got):\n%s", diff)
+	}
+}
+
 func TestWhatActionsDo(t *testing.T) {
 	hourAgo := ago(time.Hour)
 	pausedAt := func(began, since time.Time) status {

@@ -1,0 +1,29 @@
+-- A policy that is applied is Healthy while the gate is shut, too: what it covers
+-- may be synced, and is released when admission is proven. The message says so.
+local health = {status = "Progressing"}
+local status = obj.status or {}
+local conditions = {}
+for _, c in ipairs(status.conditions or {}) do
+  conditions[c.type] = c
+end
+local function is(kind)
+  return conditions[kind] ~= nil and conditions[kind].status == "True"
+end
+local ready = conditions.Ready or {}
+
+if obj.metadata.deletionTimestamp ~= nil then
+  health.message = "being deleted"
+elseif status.observedGeneration ~= obj.metadata.generation then
+  health.message = "the controller has not seen generation " .. tostring(obj.metadata.generation) .. " yet"
+elseif is("Stalled") then
+  health.status, health.message = "Degraded", conditions.Stalled.message
+elseif is("Ready") then
+  health.status, health.message = "Healthy", ready.message
+else
+  health.message = ready.message
+end
+local proven = conditions.ApprovalPolicyEnforced
+if health.status == "Healthy" and proven ~= nil and proven.status ~= "True" then
+  health.message = proven.message
+end
+return health

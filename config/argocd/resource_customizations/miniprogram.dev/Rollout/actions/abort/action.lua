@@ -1,0 +1,20 @@
+-- Takes the target back, in every state, also in place of an action that is not
+-- answered yet.
+local status = obj.status or {}
+if status.attempt == nil or status.target == nil then
+  error("no target is under way: there is nothing to abort", 0)
+end
+local about = tostring(status.attempt)
+local value = "abort@" .. about
+-- The same value is not asked for anew, and 02 is attempt 2 as well.
+if status.lastAction ~= nil and status.lastAction.value == value then
+  value = "abort@0" .. about
+end
+obj.metadata.annotations = obj.metadata.annotations or {}
+local asked = obj.metadata.annotations["miniprogram.dev/action"]
+if asked == value then
+  return obj -- somebody asks for just that
+end
+obj.metadata.annotations["miniprogram.dev/action"] = value
+obj.metadata.annotations["miniprogram.dev/action-by"] = nil -- admission writes whose request it is
+return obj

@@ -1,0 +1,4 @@
+// Package argocdtest runs the scripts of config/argocd as Argo CD runs them, for
+// tests: in the same interpreter, with as little of Lua's libraries, on objects
+// that took the same way through JSON.
+package argocdtest
