@@ -16,9 +16,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 
 	"github.com/miniprogram-dev/miniprogram-operator/internal/manifest"
@@ -39,6 +36,8 @@ type flags struct {
 	addr          string
 	privateAddr   string
 	publicURL     string
+	runURL        string
+	runCacheBytes int64
 	explain       bool
 	tlsCert       string
 	tlsKey        string
@@ -60,6 +59,8 @@ func parse(arguments []string) (*flags, error) {
 	fs.StringVar(&f.addr, "addr", ":8080", "`address` for host apps")
 	fs.StringVar(&f.privateAddr, "private-addr", ":8081", "`address` for probes, metrics and profiles")
 	fs.StringVar(&f.publicURL, "public-url", "", "`URL` by which host apps reach the service; unset: as each request did")
+	fs.StringVar(&f.runURL, "run-url", "", "`URL` of the run host, such as https://run.example.net: requests to its host name get the single files of mini programs and nothing else, all others get no such file; unset: none does")
+	fs.Int64Var(&f.runCacheBytes, "run-cache-bytes", 1<<30, "size of what is unpacked for it below -blob-cache-dir")
 	fs.BoolVar(&f.explain, "explain", false, "answer POST /v1/hosts/{host}/explain for Kubernetes users with verb explain; needs the right to create tokenreviews and subjectaccessreviews")
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "PEM `file` with the certificate for -addr; unset: plain HTTP")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "PEM `file` with its key")
@@ -117,7 +118,7 @@ func run(ctx context.Context, f *flags, log logr.Logger) error {
 	service, err := manifest.New(manifest.Options{
 		Client: client, Namespace: f.namespace, TrustedKeys: f.keys, StateDir: f.stateDir,
 		Blobs: registry.New(f.registry), CacheDir: f.cacheDir, CacheBytes: f.cacheBytes, MaxBlobBytes: f.maxBlobBytes,
-		PublicURL: f.publicURL, Explain: f.explain, Log: log,
+		PublicURL: f.publicURL, RunURL: f.runURL, RunCacheBytes: f.runCacheBytes, Explain: f.explain, Log: log,
 	})
 	if err != nil {
 		return err
@@ -135,14 +136,4 @@ func run(ctx context.Context, f *flags, log logr.Logger) error {
 	return service.Serve(ctx, manifest.ServeOptions{
 		Public: public, Private: private, TLSCert: f.tlsCert, TLSKey: f.tlsKey, ShutdownDelay: f.shutdownDelay,
 	})
-}
-
-func connect(kubeconfig string) (kubernetes.Interface, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
-	if err != nil {
-		return nil, err
-	}
-	return kubernetes.NewForConfig(rest.AddUserAgent(config, "miniprogram-manifest-service/"+version))
 }

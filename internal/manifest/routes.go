@@ -35,6 +35,9 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("/", s.route("/", func(http.ResponseWriter, *http.Request) *Problem {
 		return problem(CodeNotFound, "no address of this service has this path")
 	}))
+	if s.run != nil {
+		return s.run.apart(s.route(runPattern, s.onRunHost), mux)
+	}
 	return mux
 }
 
