@@ -24,6 +24,8 @@ func TestTheRunHostHasANameOfItsOwn(t *testing.T) {
 			want: `the run host's URL "https://mini.example.com" must have another host name than the public URL "https://mini.example.com": pages of mini programs would share cookies with the API`},
 		"the API's name, and another port": {run: "https://Mini.example.com:8443", public: public,
 			want: `the run host's URL "https://Mini.example.com:8443" must have another host name than the public URL "https://mini.example.com": pages of mini programs would share cookies with the API`},
+		"the API's name, which has the port": {run: "https://mini.example.com", public: public + ":8443",
+			want: `the run host's URL "https://mini.example.com" must have another host name than the public URL "https://mini.example.com:8443": pages of mini programs would share cookies with the API`},
 		"over http": {run: "http://run.example.net", public: public,
 			want: `the run host's URL "http://run.example.net" must be https: over http, whoever is on the way writes the pages`},
 		"an address": {run: "https://10.0.0.7", public: public,
