@@ -7,6 +7,7 @@ const (
 	DialectSigned  = "Signed"
 	DialectResolve = "Resolve"
 	DialectDimina  = "Dimina"
+	DialectFiles   = "Files"
 
 	HostAppActive   = "Active"
 	HostAppDisabled = "Disabled"
@@ -50,6 +51,7 @@ type HostApp struct {
 // HostAppSpec is what an app that runs mini programs can do and takes. All of
 // it may change.
 // +kubebuilder:validation:XValidation:rule="!has(self.channels) || !('trial' in self.channels) || (has(self.access) && self.access.type == 'Token')",message="spec.channels has trial only with spec.access.type Token: who asks in a tester's name must be the host app"
+// +kubebuilder:validation:XValidation:rule="!has(self.dialects) || !('Files' in self.dialects) || !has(self.access) || self.access.type == 'Public'",message="spec.dialects has Files only with spec.access.type Public: the pages that load single files carry no access token"
 type HostAppSpec struct {
 	// displayName is the app's name for people.
 	// +kubebuilder:validation:MinLength=1
@@ -91,11 +93,12 @@ type HostAppSpec struct {
 	// +optional
 	MiniProgramSelector *metav1.LabelSelector `json:"miniProgramSelector,omitempty"`
 	// dialects in which the manifest service answers. Signed lets the host app
-	// check and decide by itself; Resolve and Dimina make it trust the service and
-	// are opt-in. Unset: Signed.
+	// check and decide by itself; Resolve, Dimina and Files make it trust the service
+	// and are opt-in. Files hands web containers the single files of a version, on
+	// the run host, and needs access Public. Unset: Signed.
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=3
-	// +kubebuilder:validation:items:Enum=Signed;Resolve;Dimina
+	// +kubebuilder:validation:MaxItems=4
+	// +kubebuilder:validation:items:Enum=Signed;Resolve;Dimina;Files
 	// +listType=set
 	// +optional
 	Dialects []string `json:"dialects,omitempty"`
@@ -243,6 +246,12 @@ type HostAppStatus struct {
 	// +kubebuilder:validation:MaxLength=2048
 	// +optional
 	URL string `json:"url,omitempty"`
+	// runURL is the address of the run host, from which it loads single files.
+	// Unset: it has not opted into Files, or the platform has no run host.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +optional
+	RunURL string `json:"runURL,omitempty"`
 }
 
 // SigningKey is a public key that host apps pin.

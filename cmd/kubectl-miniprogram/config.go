@@ -88,7 +88,8 @@ func hostFile(h *v1alpha1.HostApp) (*delivery.HostFile, error) {
 	for _, k := range h.Status.Keys {
 		keys = append(keys, delivery.PublicKey{KeyID: k.KeyID, Algorithm: k.Algorithm, PublicKey: k.PublicKey})
 	}
-	return delivery.HostFileOf(delivery.HostAppConfigOf(h), base, keys), nil
+	config := delivery.HostAppConfigOf(h)
+	return delivery.HostFileOf(config, base, keys).WithFiles(config, h.Status.RunURL), nil
 }
 
 func writeHostFile(w io.Writer, file *delivery.HostFile) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -59,6 +60,20 @@ func TestTheFileOfAHostAppComesFromItsStatus(t *testing.T) {
 `
 	if got := config(exitOK, ""); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	// The address of single files is there once the host app loads them, and there is a run host.
+	h.Status.RunURL = "https://run.example.net"
+	must(t, s.client.Status().Update(t.Context(), h))
+	if got := config(exitOK, ""); got != want {
+		t.Errorf("without the dialect Files: got\n%s\nwant\n%s", got, want)
+	}
+	h.Spec.Dialects = append(h.Spec.Dialects, v1alpha1.DialectFiles)
+	must(t, s.client.Update(t.Context(), h))
+	want = strings.NewReplacer(
+		"channel={channel}\"\n  }", "channel={channel}\",\n    \"files\": \"https://run.example.net/r/{appID}/{hex}/{path}\"\n  }",
+		"    \"Dimina\"\n", "    \"Dimina\",\n    \"Files\"\n").Replace(want)
+	if got := config(exitOK, ""); got != want {
+		t.Errorf("with the dialect Files: got\n%s\nwant\n%s", got, want)
 	}
 	file := filepath.Join(t.TempDir(), "miniprogram.json")
 	if code, out, problems := plugin(t, "config", h.Name, "--kubeconfig", s.kubeconfig, "--out", file); code != exitOK || out != "" {

@@ -114,7 +114,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 	}
 	shared := controller.Shared{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("miniprogram-manager"),
-		Namespace: o.namespace, PublicationNamespace: o.publicationNamespace, ManifestURL: o.manifestURL,
+		Namespace: o.namespace, PublicationNamespace: o.publicationNamespace, ManifestURL: o.manifestURL, RunURL: o.runURL,
 		Ledger:      &ledger.Ledger{Client: mgr.GetClient(), Namespace: o.publicationNamespace},
 		Keys:        &signing.Keys{Client: direct, Namespace: o.namespace, Name: o.signingSecret, TrustedName: o.trustedKeys},
 		Enforcement: controller.NewEnforcement(direct, mgr.GetCache(), o.namespace, o.publicationNamespace),

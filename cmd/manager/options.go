@@ -21,7 +21,7 @@ type options struct {
 	registry, registryPrefix, dockerConfig string
 	registryCAFile                         string
 	registryPlainHTTP                      bool
-	manifestURL, manifestService           string
+	manifestURL, runURL, manifestService   string
 	prometheusURL, prometheusTokenFile     string
 	prometheusCAFile, queryTemplates       string
 	allowInsecureSources                   bool
@@ -47,6 +47,7 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.StringVar(&o.registryCAFile, "registry-ca-file", "", "PEM file with certificate authorities that are trusted for the registry, beside those of the system")
 	fs.BoolVar(&o.registryPlainHTTP, "registry-plain-http", false, "speak http with the registry")
 	fs.StringVar(&o.manifestURL, "manifest-url", "", "URL of the manifest service, for status.url of HostApps")
+	fs.StringVar(&o.runURL, "run-url", "", "URL of the run host, the manifest service's flag of the same name, for status.runURL of HostApps")
 	fs.StringVar(&o.manifestService, "manifest-service", "miniprogram-manifest-service-private", "Service in the manager's namespace whose endpoints are the replicas of the manifest service, with a port named private; what they count is what guardrails measure")
 	fs.StringVar(&o.prometheusURL, "prometheus-url", "", "URL of the one Prometheus that guardrails may ask, such as http://prometheus.monitoring:9090; without it, guardrails measure what host apps report alone")
 	fs.StringVar(&o.prometheusTokenFile, "prometheus-token-file", "", "file with a bearer token for it, read at each request")

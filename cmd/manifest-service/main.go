@@ -17,9 +17,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 
 	"github.com/miniprogram-dev/miniprogram-operator/internal/manifest"
@@ -41,6 +38,8 @@ type flags struct {
 	addr          string
 	privateAddr   string
 	publicURL     string
+	runURL        string
+	runCacheBytes int64
 	explain       bool
 	limits        manifest.Limits
 	proxies       []netip.Prefix
@@ -70,6 +69,8 @@ func parse(arguments []string) (*flags, error) {
 	fs.StringVar(&f.privateAddr, "private-addr", ":8081", "`address` for probes, metrics and profiles")
 	fs.BoolVar(&f.profiles, "pprof", false, "serve profiles of the running program at -private-addr")
 	fs.StringVar(&f.publicURL, "public-url", "", "`URL` by which host apps reach the service; unset: as each request did")
+	fs.StringVar(&f.runURL, "run-url", "", "`URL` of the run host, such as https://run.example.net: requests to its host name get the single files of mini programs and nothing else, all others get no such file; unset: none does")
+	fs.Int64Var(&f.runCacheBytes, "run-cache-bytes", 1<<30, "size of what is unpacked for it below -blob-cache-dir")
 	fs.BoolVar(&f.explain, "explain", false, "answer POST /v1/hosts/{host}/explain for Kubernetes users with verb explain; needs the right to create tokenreviews and subjectaccessreviews")
 	fs.TextVar(&f.limits, "address-limits", manifest.DefaultLimits(), "requests a second that one client address may make, as `resolve=N,explain=N,reports=N,events=N`; 0: any number")
 	proxies := fs.String("trusted-proxies", "", "`networks` of the proxies that say for whom they ask, as 10.0.0.0/8,192.0.2.7; they are not limited themselves")
@@ -144,7 +145,7 @@ func run(ctx context.Context, f *flags, log logr.Logger) error {
 	options := manifest.Options{
 		Namespace: f.namespace, From: f.from, TrustedKeys: f.keys, StateDir: f.stateDir,
 		Blobs: registry.New(f.registry), CacheDir: f.cacheDir, CacheBytes: f.cacheBytes, MaxBlobBytes: f.maxBlobBytes,
-		PublicURL: f.publicURL, Explain: f.explain, Profiles: f.profiles, Log: log,
+		PublicURL: f.publicURL, RunURL: f.runURL, RunCacheBytes: f.runCacheBytes, Explain: f.explain, Profiles: f.profiles, Log: log,
 		Limits: f.limits, TrustedProxies: f.proxies, ProxyHeader: f.proxyHeader,
 		MaxStreams: f.streams, MaxStreamsPerAddress: f.streamsEach,
 	}
@@ -171,14 +172,4 @@ func run(ctx context.Context, f *flags, log logr.Logger) error {
 	return service.Serve(ctx, manifest.ServeOptions{
 		Public: public, Private: private, TLSCert: f.tlsCert, TLSKey: f.tlsKey, ShutdownDelay: f.shutdownDelay,
 	})
-}
-
-func connect(kubeconfig string) (kubernetes.Interface, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
-	if err != nil {
-		return nil, err
-	}
-	return kubernetes.NewForConfig(rest.AddUserAgent(config, "miniprogram-manifest-service/"+version))
 }

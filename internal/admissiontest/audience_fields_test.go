@@ -48,6 +48,7 @@ func rules(n int) string {
 
 const (
 	trialHasNoPlan   = "spec: spec.channel trial has no plan beside spec.hostApps and spec.versionRef: it is for spec.testers of the MiniProgram"
+	filesArePublic   = "spec: spec.dialects has Files only with spec.access.type Public: the pages that load single files carry no access token"
 	trialNeedsTokens = "spec: spec.channels has trial only with spec.access.type Token: who asks in a tester's name must be the host app"
 
 	atRules   = "spec.audience.rules"
@@ -108,6 +109,11 @@ var audienceFields = map[string]field{
 	"a host app that takes trials":    {who: adam, do: host("channels: [release, trial], access: {type: Token, secretRef: {name: wallet-tokens}}")},
 	"trials for whoever asks":         {who: adam, do: host("channels: [trial]"), want: []string{trialNeedsTokens}},
 	"trials for whoever may ask":      {who: adam, do: host("channels: [trial], access: {type: Public}"), want: []string{trialNeedsTokens}},
+	"a host app that loads files":     {who: adam, do: host("dialects: [Signed, Resolve, Dimina, Files]")},
+	"files for whoever may ask":       {who: adam, do: host("dialects: [Files], access: {type: Public}")},
+	"files for who has a token":       {who: adam, do: host("dialects: [Signed, Files], access: {type: Token, secretRef: {name: wallet-tokens}}"), want: []string{filesArePublic}},
+	"tokens without files":            {who: adam, do: host("dialects: [Signed, Dimina], access: {type: Token, secretRef: {name: wallet-tokens}}")},
+	"a dialect that nobody speaks":    {who: adam, do: host("dialects: [Rsync]"), want: []string{`spec.dialects[0]: Unsupported value: "Rsync": supported values: "Signed", "Resolve", "Dimina", "Files"`, unchecked}},
 	"a host app for releases":         {who: adam, do: host("channels: [release]")},
 	"a host app for nothing":          {who: adam, do: host("channels: []"), want: []string{"spec.channels: Invalid value: 0: spec.channels in body should have at least 1 items"}},
 

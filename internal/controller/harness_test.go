@@ -213,7 +213,7 @@ func (w *world) startManager(t testing.TB, cfg *rest.Config) {
 	artifacts := registry.New(registry.Options{Host: w.registryHost(), Prefix: "miniprograms", PlainHTTP: true, UserAgent: "test"})
 	w.shared = controller.Shared{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("miniprogram-manager"),
-		Namespace: systemNamespace, PublicationNamespace: publishedNamespace, ManifestURL: "https://manifest.example.com",
+		Namespace: systemNamespace, PublicationNamespace: publishedNamespace, ManifestURL: "https://manifest.example.com", RunURL: "https://run.example.net",
 		Ledger:      &ledger.Ledger{Client: mgr.GetClient(), Namespace: publishedNamespace},
 		Keys:        &signing.Keys{Client: direct, Namespace: systemNamespace, Name: "miniprogram-signing-key", TrustedName: "miniprogram-trusted-keys"},
 		Enforcement: controller.NewEnforcement(direct, mgr.GetCache(), systemNamespace, publishedNamespace),

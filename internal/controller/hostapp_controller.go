@@ -128,7 +128,10 @@ func (r *HostAppReconciler) countPrograms(ctx context.Context, s *hostScope) err
 		}
 	}
 	s.host.Status.MiniPrograms = n
-	s.host.Status.URL = ""
+	s.host.Status.URL, s.host.Status.RunURL = "", ""
+	if delivery.HostAppConfigOf(s.host).TakesFiles() {
+		s.host.Status.RunURL = clip(r.RunURL, maxURL)
+	}
 	if r.ManifestURL != "" {
 		s.host.Status.URL = clip(delivery.HostURL(r.ManifestURL, s.host.Name), maxURL)
 	}

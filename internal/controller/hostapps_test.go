@@ -151,15 +151,15 @@ func TestOneOfTwoHostAppsTakesTheProgramNoLonger(t *testing.T) {
 }
 
 // serving is the manifest service, with its own rights, for what the manager publishes.
-func (g *group) serving(t testing.TB) *httptest.Server {
+func (g *group) serving(t testing.TB, adjust ...func(*manifest.Options)) *httptest.Server {
 	t.Helper()
-	server := httptest.NewServer(g.service(t).Handler())
+	server := httptest.NewServer(g.service(t, adjust...).Handler())
 	t.Cleanup(server.Close)
 	return server
 }
 
 // service is a manifest service that runs until the test ends.
-func (g *group) service(t testing.TB) *manifest.Service {
+func (g *group) service(t testing.TB, adjust ...func(*manifest.Options)) *manifest.Service {
 	t.Helper()
 	var trusted corev1.ConfigMap
 	g.must(t, g.admin.Get(ctx(t), key(systemNamespace, "miniprogram-trusted-keys"), &trusted))
@@ -171,9 +171,13 @@ func (g *group) service(t testing.TB) *manifest.Service {
 	g.must(t, err)
 	api, err := kubernetes.NewForConfig(identity)
 	g.must(t, err)
-	service, err := manifest.New(manifest.Options{
+	options := manifest.Options{
 		Client: api, Namespace: publishedNamespace, TrustedKeys: keys, Blobs: noBlobs{}, CacheDir: t.TempDir(), Log: logr.Discard(),
-	})
+	}
+	for _, a := range adjust {
+		a(&options)
+	}
+	service, err := manifest.New(options)
 	g.must(t, err)
 	running, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -36,6 +36,9 @@ type Shared struct {
 	Namespace, PublicationNamespace string
 	// ManifestURL is where host apps reach the manifest service, for status.
 	ManifestURL string
+	// RunURL is that of the run host, from which web containers load single files;
+	// empty: there is none.
+	RunURL string
 	// Ledger, Keys and Enforcement are shared by several reconcilers.
 	Ledger      *ledger.Ledger
 	Keys        *signing.Keys

@@ -20,7 +20,7 @@ type HostAppConfig struct {
 	Name         string   `json:"name"`
 	DisplayName  string   `json:"displayName,omitempty"`
 	Availability string   `json:"availability"` // Active or Disabled
-	Dialects     []string `json:"dialects"`     // Signed, Resolve, Dimina
+	Dialects     []string `json:"dialects"`     // Signed, Resolve, Dimina, Files
 	// Channels that it takes; empty: release alone.
 	Channels []string `json:"channels,omitempty"`
 	// Origins of web pages that may read answers.
@@ -163,6 +163,10 @@ type HostURLs struct {
 	// Resolve and Dimina are there when the host app opted into the dialects.
 	Resolve string `json:"resolve,omitempty"`
 	Dimina  string `json:"dimina,omitempty"`
+	// Files is where web containers load single files, on the run host: {hex} is that of
+	// the version's digest, {path} the file's. It is there when the host app opted in and
+	// there is a run host.
+	Files string `json:"files,omitempty"`
 }
 
 // PublicKey is a key whose signatures count, as host apps pin it.

@@ -147,3 +147,26 @@ func TestWhichChannelsAHostAppTakes(t *testing.T) {
 		})
 	}
 }
+
+func TestWhichHostAppsAreToldWhereSingleFilesAre(t *testing.T) {
+	const run = "https://run.example.net"
+	for name, test := range map[string]struct {
+		config HostAppConfig
+		run    string
+		want   string
+	}{
+		"it opted in":                      {HostAppConfig{Dialects: []string{"Files", "Signed"}}, run, run + "/r/{appID}/{hex}/{path}"},
+		"everybody may ask":                {HostAppConfig{Dialects: []string{"Files"}, Access: "Public"}, run + "/", run + "/r/{appID}/{hex}/{path}"},
+		"it did not":                       {HostAppConfig{Dialects: []string{"Dimina", "Signed"}}, run, ""},
+		"it asks for tokens":               {HostAppConfig{Dialects: []string{"Files"}, Access: "Token"}, run, ""},
+		"its access is of an unknown kind": {HostAppConfig{Dialects: []string{"Files"}, Access: "Later"}, run, ""},
+		"there is no run host":             {HostAppConfig{Dialects: []string{"Files"}}, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := HostFileOf(&test.config, "https://mini.example.com", nil).WithFiles(&test.config, test.run)
+			if told := slices.Contains(got.Dialects, "Files"); got.URLs.Files != test.want || told != (test.want != "") {
+				t.Errorf("the address is %q, the dialects are %v, want %q", got.URLs.Files, got.Dialects, test.want)
+			}
+		})
+	}
+}

@@ -256,6 +256,7 @@ func (f *fixture) do(method, path, body string, header ...string) answer {
 	for i := 0; i+1 < len(header); i += 2 {
 		request.Header.Set(header[i], header[i+1])
 	}
+	request.Host = request.Header.Get("Host") // empty: that of the URL
 	response, err := f.server.Client().Do(request)
 	if err != nil {
 		f.t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 
 // getConfig answers with the file that the host app is configured with when it is built.
 func (s *Service) getConfig(w http.ResponseWriter, r *http.Request, h *host) *Problem {
-	file := delivery.HostFileOf(h.config, s.base(r), s.store.keys.Load().public)
+	file := delivery.HostFileOf(h.config, s.base(r), s.store.keys.Load().public).WithFiles(h.config, s.run.address())
 	return serveJSON(w, r, file, h.cache(cacheMinutes))
 }
 

@@ -29,6 +29,9 @@ type metrics struct {
 	blobCached prometheus.Gauge
 	blobLoaded prometheus.Counter
 
+	unpacked      *prometheus.CounterVec
+	unpackedBytes prometheus.Gauge
+
 	reports *prometheus.CounterVec
 	ignored *prometheus.CounterVec
 
@@ -69,6 +72,9 @@ func newMetrics() *metrics {
 			Help: "Blobs asked for, by result: hit, miss, mismatch or error."}, []string{"result"}),
 		blobCached: gauge("blob_cache_bytes", "Size of the blobs in the disk cache."),
 		blobLoaded: counter("blob_loaded_bytes_total", "Bytes read from the registry."),
+		unpacked: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "unpacked_total",
+			Help: "Versions unpacked for the run host, by result: ok or error."}, []string{"result"}),
+		unpackedBytes: gauge("unpacked_bytes", "Size of the versions that are unpacked on disk."),
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "reports_total",
 			Help: "Reports of host apps that were counted, by event."}, []string{"event"}),
 		ignored: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "reports_ignored_total",
@@ -83,8 +89,8 @@ func newMetrics() *metrics {
 		eventsDropped: counter("events_dropped_total", "Events that were not kept for clients that do not read; they are sent one reset instead."),
 	}
 	m.registry.MustRegister(m.requests, m.durations, m.documents, m.hostApps, m.changed, m.swaps, m.rejected, m.kept,
-		m.watchFails, m.keyFails, m.diskFails, m.blobs, m.blobCached, m.blobLoaded, m.reports, m.ignored,
-		m.limited, m.streams, m.streamEnds, m.events, m.eventsDropped,
+		m.watchFails, m.keyFails, m.diskFails, m.blobs, m.blobCached, m.blobLoaded, m.unpacked, m.unpackedBytes,
+		m.reports, m.ignored, m.limited, m.streams, m.streamEnds, m.events, m.eventsDropped,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

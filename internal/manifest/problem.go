@@ -16,6 +16,7 @@ const (
 	CodeOriginNotAllowed    = "OriginNotAllowed"    // the host app does not list the page's origin
 	CodeUnknownProgram      = "UnknownProgram"      // nothing published for this host app; change nothing on the device
 	CodeUnknownBlob         = "UnknownBlob"         // no document in service names the digest
+	CodeUnknownFile         = "UnknownFile"         // the run host has no such file, or has it no more
 	CodeBlocked             = "Blocked"             // the host app blocks the program, or a digest in its document
 	CodeDialectNotEnabled   = "DialectNotEnabled"   // the host app did not opt in
 	CodeChannelNotEnabled   = "ChannelNotEnabled"   // the host app did not opt in
@@ -49,6 +50,7 @@ var kinds = map[string]struct {
 	CodeOriginNotAllowed:    {http.StatusForbidden, "The page is not one of the host app's"},
 	CodeUnknownProgram:      {http.StatusNotFound, "The program is not published for this host app"},
 	CodeUnknownBlob:         {http.StatusNotFound, "The blob is not part of anything published"},
+	CodeUnknownFile:         {http.StatusNotFound, "There is no such file"},
 	CodeBlocked:             {http.StatusForbidden, "The host app blocks the program"},
 	CodeDialectNotEnabled:   {http.StatusForbidden, "The dialect is not enabled for this host app"},
 	CodeChannelNotEnabled:   {http.StatusForbidden, "The channel is not enabled for this host app"},

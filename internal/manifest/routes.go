@@ -51,7 +51,7 @@ func (s *Service) Handler() http.Handler {
 		return problem(CodeNotFound, "no address of this service has this path")
 	})
 	mux.Handle("/", nowhere)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The mux would send it elsewhere, with all that the query says of a user.
 		if strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.Path, "/.") {
 			nowhere.ServeHTTP(w, r)
@@ -59,6 +59,10 @@ func (s *Service) Handler() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+	if s.run != nil {
+		return s.run.apart(s.route(runPattern, s.onRunHost), api)
+	}
+	return api
 }
 
 // route counts, measures and answers problems for one pattern. Without methods

@@ -49,6 +49,12 @@ type Options struct {
 	// PublicURL is how host apps reach the service, as "https://mini.example.com",
 	// without a path. Empty: as the request at hand did.
 	PublicURL string
+	// RunURL is the host name of single files, as "https://run.example.com": nothing else
+	// is served there, and they nowhere else. Empty: there are none.
+	RunURL string
+	// RunCacheBytes bounds what is unpacked for it, apart from two versions that are
+	// being unpacked. Zero: 1 GiB.
+	RunCacheBytes int64
 	// Explain lets people with verb explain on a host app ask what one of its users gets, and why.
 	Explain bool
 	// Limits are for each client address. Zero: there are none.
@@ -79,6 +85,7 @@ type Service struct {
 	store   *store
 	disk    *diskCopy // nil: none
 	blobs   *blobCache
+	run     *runHost // nil: none
 	counts  *counts
 	// instance and started tell this run from others.
 	instance string
@@ -115,6 +122,9 @@ func New(o Options) (*Service, error) {
 	s.counts, s.instance, s.started = newCounts(s.store.current.Load), newInstance(), o.Now()
 	s.blobs, err = openBlobCache(o.CacheDir, o.CacheBytes, o.MaxBlobBytes, o.Blobs, s.metrics)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.startRun(); err != nil {
 		return nil, err
 	}
 	if o.StateDir != "" {
