@@ -272,8 +272,10 @@ type SigningKey struct {
 	// +kubebuilder:validation:MaxLength=4096
 	// +required
 	PublicKey string `json:"publicKey,omitempty"`
-	// state is Active: the key signs now.
-	// +kubebuilder:validation:Enum=Active
+	// state is Next (announced, and does not sign yet), Active (signs) or Retiring
+	// (signs for a while beside the one that follows it). A host app that is built
+	// now pins those that are Next or Active.
+	// +kubebuilder:validation:Enum=Next;Active;Retiring
 	// +required
 	State string `json:"state,omitempty"`
 }

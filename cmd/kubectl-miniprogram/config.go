@@ -17,6 +17,7 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/keychain"
 )
 
 // configOptions are the flags of config.
@@ -86,6 +87,9 @@ func hostFile(h *v1alpha1.HostApp) (*delivery.HostFile, error) {
 	}
 	var keys []delivery.PublicKey
 	for _, k := range h.Status.Keys {
+		if k.State == string(keychain.Retiring) {
+			continue // when the app that is built now is out, it signs no more
+		}
 		keys = append(keys, delivery.PublicKey{KeyID: k.KeyID, Algorithm: k.Algorithm, PublicKey: k.PublicKey})
 	}
 	config := delivery.HostAppConfigOf(h)

@@ -115,8 +115,11 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 	shared := controller.Shared{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("miniprogram-manager"),
 		Namespace: o.namespace, PublicationNamespace: o.publicationNamespace, ManifestURL: o.manifestURL, RunURL: o.runURL,
-		Ledger:      &ledger.Ledger{Client: mgr.GetClient(), Namespace: o.publicationNamespace},
-		Keys:        &signing.Keys{Client: direct, Namespace: o.namespace, Name: o.signingSecret, TrustedName: o.trustedKeys},
+		Ledger: &ledger.Ledger{Client: mgr.GetClient(), Namespace: o.publicationNamespace},
+		Keys: &signing.Keys{
+			Client: direct, Namespace: o.namespace, Name: o.signingSecret, TrustedName: o.trustedKeys,
+			PublicationNamespace: o.publicationNamespace, Times: o.keyTimes, Now: time.Now,
+		},
 		Enforcement: controller.NewEnforcement(direct, mgr.GetCache(), o.namespace, o.publicationNamespace),
 		Pace:        controller.NewPace(o.writesPerSecond),
 		Guards:      guards,

@@ -7,9 +7,11 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/registry"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/signing"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/source"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/source/cosign"
 )
@@ -31,6 +33,7 @@ type options struct {
 	tempDir                                string
 	concurrency                            int
 	writesPerSecond                        int
+	keyTimes                               signing.Times
 	maxBundleBytes                         int64
 	metricsAddr, probeAddr                 string
 	leaderElect                            bool
@@ -39,7 +42,9 @@ type options struct {
 func (o *options) bind(fs *flag.FlagSet) {
 	fs.StringVar(&o.namespace, "namespace", "miniprogram-system", "namespace of the manager: signing key, leader election")
 	fs.StringVar(&o.publicationNamespace, "publication-namespace", "miniprogram-published", "namespace that documents are published in")
-	fs.StringVar(&o.signingSecret, "signing-secret", "miniprogram-signing-key", "Secret that holds the signing key; made at the first start")
+	fs.StringVar(&o.signingSecret, "signing-secret", "miniprogram-signing-key", "Secret that holds the signing key; made at the first start. While keys are rotated, the Secret of that name with -2 at its end holds the other")
+	fs.DurationVar(&o.keyTimes.Announce, "signing-key-announce", 7*24*time.Hour, "how long a new signing key is announced before it signs: as long as host apps may go without asking for the keys")
+	fs.DurationVar(&o.keyTimes.Overlap, "signing-key-overlap", 30*24*time.Hour, "how long the old signing key signs beside the new one: as long as builds of host apps are in use that follow no keys")
 	fs.StringVar(&o.trustedKeys, "trusted-keys", "miniprogram-trusted-keys", "ConfigMap that the public keys are written to, for the manifest service")
 	fs.StringVar(&o.registry, "registry", "", "host[:port] of the OCI registry that artifacts are pushed to (required)")
 	fs.StringVar(&o.registryPrefix, "registry-prefix", "miniprograms", "part of the repositories' names before <namespace>/<mini program>")
@@ -86,6 +91,9 @@ func (o *options) validate() error {
 	}
 	if o.writesPerSecond < 0 {
 		return errors.New("--step-writes-per-second must be 0 or more")
+	}
+	if o.keyTimes.Announce < 0 || o.keyTimes.Overlap < 0 {
+		return errors.New("--signing-key-announce and --signing-key-overlap must be 0 or more")
 	}
 	return nil
 }

@@ -216,7 +216,7 @@ func TestWhatTheAccountsOfTheInstallationMayDo(t *testing.T) {
 		"the manager": {system, "miniprogram-manager", map[string][]string{
 			north:     and("configmaps: get", "secrets: get"),
 			published: and("configmaps: create delete get list patch retire update watch"),
-			system:    and("configmaps: create", "configmaps[miniprogram-trusted-keys]: get update", "secrets: create", "secrets[miniprogram-signing-key]: get"),
+			system:    and("configmaps: create", "configmaps[miniprogram-trusted-keys]: get update", "secrets: create", "secrets[miniprogram-signing-key miniprogram-signing-key-2]: delete get"),
 			"default": and(),
 		}},
 		"the manifest service":            {system, "miniprogram-manifest-service", map[string][]string{published: {"configmaps: " + reads}}},

@@ -153,7 +153,7 @@ func TestTheInstallGivesItsAccountsExactlyThis(t *testing.T) {
 			"miniprogram-published: get list watch create update patch delete retire of configmaps",
 			"miniprogram-system: create of leases",
 			"miniprogram-system: create of secrets configmaps",
-			"miniprogram-system: get of secrets [miniprogram-signing-key]",
+			"miniprogram-system: get delete of secrets [miniprogram-signing-key miniprogram-signing-key-2]",
 			"miniprogram-system: get update of configmaps [miniprogram-trusted-keys]",
 			"miniprogram-system: get update patch of leases [miniprogram-manager]",
 			"miniprogram-system: list of endpointslices",

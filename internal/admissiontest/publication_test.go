@@ -35,6 +35,14 @@ func TestThePublicationNamespaceIsTheControllers(t *testing.T) {
 			do:   patch("ConfigMap", "unlabelled.rollout", `data: {sequence: "1"}`),
 			want: deny("unlabelled.rollout", "data.sequence: may not fall from 1795000042 to 1: host apps never go back; decide anew from what is published now"),
 		},
+		"a number does not fall in the chain of keys": {
+			who:  controller,
+			do:   patch("ConfigMap", "installation.keys", `data: {sequence: "1"}`),
+			want: deny("installation.keys", "data.sequence: may not fall from 1795000042 to 1: host apps never go back; decide anew from what is published now"),
+		},
+		"RBAC's rights do not change the chain of keys": {
+			who: petra, do: patch("ConfigMap", "installation.keys", "data: {chain: none}"), want: deny("installation.keys", written),
+		},
 		"a broken number is mended": {who: controller, do: patch("ConfigMap", "broken.rollout", `data: {sequence: "1"}`)},
 		"a document stays a document": {
 			who: controller, do: patch("ConfigMap", document, "metadata: {labels: {miniprogram.dev/document: null}}"), want: deny(document, label),

@@ -55,6 +55,8 @@ func TestEachAccountHasItsRightsAndNoMore(t *testing.T) {
 		"the manager lists no secrets":              {right{who: managerAccount, verb: "list", resource: "secrets", namespace: system}, false},
 		"the service reads no access tokens":        {right{who: serviceAccount, verb: "get", resource: "secrets", namespace: system, name: "wallet-tokens"}, false},
 		"the manager changes no key":                {right{who: managerAccount, verb: "update", resource: "secrets", namespace: system, name: "miniprogram-signing-key"}, false},
+		"the manager deletes a retired key":         {right{who: managerAccount, verb: "delete", resource: "secrets", namespace: system, name: "miniprogram-signing-key-2"}, true},
+		"the manager deletes no other secret":       {right{who: managerAccount, verb: "delete", resource: "secrets", namespace: system, name: "wallet-tokens"}, false},
 		"the manager reads no group's secrets":      {right{who: managerAccount, verb: "get", resource: "secrets", namespace: team, name: "token"}, false},
 		"the manager reads no group's ConfigMaps":   {right{who: managerAccount, verb: "get", resource: "configmaps", namespace: team, name: "bundle"}, false},
 		"the manager elects a leader":               {right{who: managerAccount, verb: "update", group: "coordination.k8s.io", resource: "leases", namespace: system, name: "miniprogram-manager"}, true},

@@ -214,8 +214,11 @@ func (w *world) startManager(t testing.TB, cfg *rest.Config) {
 	w.shared = controller.Shared{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("miniprogram-manager"),
 		Namespace: systemNamespace, PublicationNamespace: publishedNamespace, ManifestURL: "https://manifest.example.com", RunURL: "https://run.example.net",
-		Ledger:      &ledger.Ledger{Client: mgr.GetClient(), Namespace: publishedNamespace},
-		Keys:        &signing.Keys{Client: direct, Namespace: systemNamespace, Name: "miniprogram-signing-key", TrustedName: "miniprogram-trusted-keys"},
+		Ledger: &ledger.Ledger{Client: mgr.GetClient(), Namespace: publishedNamespace},
+		Keys: &signing.Keys{
+			Client: direct, Namespace: systemNamespace, Name: "miniprogram-signing-key", TrustedName: "miniprogram-trusted-keys",
+			PublicationNamespace: publishedNamespace, Now: time.Now,
+		},
 		Enforcement: controller.NewEnforcement(direct, mgr.GetCache(), systemNamespace, publishedNamespace),
 		Guards:      w.watcher(t, direct),
 		Now:         time.Now,

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,8 +10,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
@@ -19,7 +22,11 @@ import (
 )
 
 // HostAppReconciler publishes what the manifest service must know of a host app.
-type HostAppReconciler struct{ Shared }
+type HostAppReconciler struct {
+	Shared
+	// KeysChanged tells that other keys are to be shown.
+	KeysChanged <-chan event.GenericEvent
+}
 
 type hostScope struct {
 	host *v1alpha1.HostApp
@@ -138,14 +145,22 @@ func (r *HostAppReconciler) countPrograms(ctx context.Context, s *hostScope) err
 	return nil
 }
 
+// showKeys shows all keys that are trusted. One that is missing is told although what
+// was read before goes on signing: until the manager starts again.
 func (r *HostAppReconciler) showKeys(ctx context.Context, s *hostScope) error {
-	signer, err := r.signer(ctx)
+	set, err := r.keys(ctx)
 	if err != nil {
 		return err
 	}
-	s.host.Status.Keys = []v1alpha1.SigningKey{{
-		KeyID: signer.Key.ID, Algorithm: signing.Algorithm, PublicKey: signer.PEM, State: "Active",
-	}}
+	s.host.Status.Keys = nil
+	for _, k := range set.Keys {
+		s.host.Status.Keys = append(s.host.Status.Keys, v1alpha1.SigningKey{
+			KeyID: k.KeyID, Algorithm: k.Algorithm, PublicKey: k.PublicKey, State: string(k.State),
+		})
+	}
+	if err := r.Keys.Trouble(); errors.Is(err, signing.ErrKeyMissing) {
+		return keyMissing(err)
+	}
 	return nil
 }
 
@@ -157,6 +172,7 @@ func (r *HostAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.MiniProgram{}, handler.EnqueueRequestsFromMapFunc(hostsOfProgram), coveredAnew).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.choosers), labelsChanged).
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.hostOfConfigMap)).
+		WatchesRawSource(source.Channel(r.KeysChanged, handler.EnqueueRequestsFromMapFunc(r.all))).
 		Complete(r)
 }
 
@@ -175,6 +191,11 @@ func hostsOfProgram(_ context.Context, o client.Object) []reconcile.Request {
 // choosers wakes the host apps that choose namespaces by their labels.
 func (r *HostAppReconciler) choosers(ctx context.Context, _ client.Object) []reconcile.Request {
 	return r.hosts(ctx, func(h *v1alpha1.HostApp) bool { return h.Spec.NamespaceSelector != nil })
+}
+
+// all wakes every host app: each shows the keys.
+func (r *HostAppReconciler) all(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.hosts(ctx, func(*v1alpha1.HostApp) bool { return true })
 }
 
 // hostOfConfigMap wakes the host app whose published configuration was touched.

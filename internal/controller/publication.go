@@ -75,19 +75,49 @@ func contains(have, want map[string]string) bool {
 	return true
 }
 
-// signer returns the installation's key. One is made only where nothing was
+// keys returns the keys that sign. A first one is made only where nothing was
 // published yet. A Secret cannot be watched, so a missing one is looked for again.
-func (s *Shared) signer(ctx context.Context) (*signing.Signer, error) {
-	signer, err := s.Keys.Signer(ctx, func(ctx context.Context) (bool, error) {
-		var published corev1.ConfigMapList
-		err := s.Client.List(ctx, &published, client.InNamespace(s.PublicationNamespace), client.MatchingLabels{delivery.DocumentLabel: delivery.KindRollout})
-		if err != nil {
-			return false, fmt.Errorf("listing published documents: %w", err)
-		}
-		return len(published.Items) > 0, nil
-	})
+func (s *Shared) keys(ctx context.Context) (*signing.Set, error) {
+	set, err := s.Keys.Set(ctx, published{s})
+	return set, keyMissing(err)
+}
+
+// keyMissing makes a wait of what only a restored Secret can end.
+func keyMissing(err error) error {
 	if errors.Is(err, signing.ErrKeyMissing) {
-		return nil, task.Wait("SigningKeyMissing", time.Minute, "%s", err)
+		return task.Wait("SigningKeyMissing", time.Minute, "%s", err)
 	}
-	return signer, err
+	return err
+}
+
+// published is what is out, for those who look after the keys.
+type published struct{ *Shared }
+
+// documents lists the ConfigMaps of rollouts. They are the cache's own: to be read only.
+func (p published) documents(ctx context.Context) ([]corev1.ConfigMap, error) {
+	var out corev1.ConfigMapList
+	err := p.Client.List(ctx, &out, client.InNamespace(p.PublicationNamespace),
+		client.MatchingLabels{delivery.DocumentLabel: delivery.KindRollout}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return nil, fmt.Errorf("listing published documents: %w", err)
+	}
+	return out.Items, nil
+}
+
+// Published tells whether any document was ever published.
+func (p published) Published(ctx context.Context) (bool, error) {
+	items, err := p.documents(ctx)
+	return len(items) > 0, err
+}
+
+// Lacking counts the documents that would not be believed without the keys that retire.
+func (p published) Lacking(ctx context.Context, set *signing.Set) (int, error) {
+	items, err := p.documents(ctx)
+	n := 0
+	for i := range items {
+		if set.Lacks([]byte(items[i].Data[delivery.KeyEnvelope])) {
+			n++
+		}
+	}
+	return n, err
 }

@@ -51,6 +51,8 @@ type rolloutScope struct {
 	move rollout.Move
 	// published is the document that is out after this pass.
 	published *v1alpha1.PublishedDocument
+	// wasOut: the document was published already, if not by all keys that sign now.
+	wasOut bool
 }
 
 func newRolloutScope(before *v1alpha1.Rollout, now time.Time) *rolloutScope {

@@ -263,14 +263,14 @@ func (r *RolloutReconciler) gatherPublished(ctx context.Context, s *rolloutScope
 // read: then what claims a sequence above the one given stops the pass, for it may
 // be what users have; anything lower must not keep from taking back.
 func (r *RolloutReconciler) readDocument(ctx context.Context, s *rolloutScope, cm *corev1.ConfigMap, above int64) (*document.Release, error) {
-	signer, err := r.signer(ctx)
+	keys, err := r.keys(ctx)
 	if _, missing := errors.AsType[*task.WaitError](err); missing || err != nil && !raised(cm, above) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("telling whether ConfigMap %s is ours: %w", cm.Name, err)
 	}
-	doc, err := signer.Verify([]byte(cm.Data[delivery.KeyEnvelope]))
+	doc, err := keys.Verify([]byte(cm.Data[delivery.KeyEnvelope]))
 	if err == nil && doc.AppID == s.seen.AppID && doc.Channel == s.before.Spec.Channel {
 		return doc, nil
 	}

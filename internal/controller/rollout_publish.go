@@ -33,11 +33,21 @@ func (r *RolloutReconciler) publishRecorded(ctx context.Context, s *rolloutScope
 }
 
 func (r *RolloutReconciler) signAndWrite(ctx context.Context, s *rolloutScope, payload []byte) error {
-	signer, err := r.signer(ctx)
+	keys, err := r.keys(ctx)
 	if err != nil {
 		return err
 	}
-	envelope, err := signer.Sign(payload)
+	cm, err := r.findPublished(ctx, delivery.RolloutConfigMap(s.before.Namespace, s.before.Name))
+	if err != nil {
+		return err
+	}
+	// Where only a further key has to sign, KeysReconciler does it when its turn comes: else
+	// all documents would be written at once when a rotation begins.
+	if cm != nil && keys.Good([]byte(cm.Data[delivery.KeyEnvelope]), payload) {
+		s.wasOut = true
+		return r.writeDocument(ctx, s, payload, []byte(cm.Data[delivery.KeyEnvelope]))
+	}
+	envelope, err := keys.Sign(payload)
 	if err != nil {
 		return err
 	}
@@ -88,8 +98,8 @@ func (r *RolloutReconciler) writeDocument(ctx context.Context, s *rolloutScope, 
 		ConfigMap: r.PublicationNamespace + "/" + name, Sequence: st.Sequence,
 		SHA256: "sha256:" + hex.EncodeToString(sum[:]), Time: stampOf(s.now),
 	}
-	if p := st.Published; p != nil && p.SHA256 == published.SHA256 && p.ConfigMap == published.ConfigMap {
-		published.Time = p.Time // it was out already
+	if p := st.Published; p != nil && p.ConfigMap == published.ConfigMap && (p.SHA256 == published.SHA256 || s.wasOut && p.Sequence == published.Sequence) {
+		published.Time = p.Time // it was out already, perhaps with fewer signatures
 	}
 	s.published = &published
 	s.rollout.Status.Published = &published

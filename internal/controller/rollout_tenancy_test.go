@@ -102,7 +102,7 @@ func TestWhatMayBeNewerIsNotPassedOverWhileTheKeyCannotBeRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := withoutKey{why: test.why}
-			r := &RolloutReconciler{Shared{Client: c, Keys: &signing.Keys{Client: c, Namespace: "system", Name: "key"}}}
+			r := &RolloutReconciler{Shared{Client: c, Keys: &signing.Keys{Client: c, Namespace: "system", Name: "key", Now: time.Now}}}
 			cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}, Data: map[string]string{delivery.KeySequence: test.sequence}}
 			doc, err := r.readDocument(t.Context(), newRolloutScope(&v1alpha1.Rollout{}, time.Unix(0, 0)), cm, 7)
 			got := ""

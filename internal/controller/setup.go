@@ -4,6 +4,7 @@ import (
 	"context"
 
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 )
 
 // Setup registers all reconcilers, given the one that has parts of its own.
@@ -12,13 +13,15 @@ func Setup(ctx context.Context, mgr ctrl.Manager, versions *MiniProgramVersionRe
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
+	keysChanged := make(chan event.GenericEvent, 1)
 	for _, r := range []interface{ SetupWithManager(ctrl.Manager) error }{
 		versions,
 		&MiniProgramReconciler{Shared: shared},
 		&ReviewReconciler{Shared: shared},
 		&ReviewPolicyReconciler{Shared: shared},
-		&HostAppReconciler{Shared: shared},
+		&HostAppReconciler{Shared: shared, KeysChanged: keysChanged},
 		&RolloutReconciler{Shared: shared},
+		&KeysReconciler{Shared: shared, Changed: keysChanged},
 	} {
 		if err := r.SetupWithManager(mgr); err != nil {
 			return err

@@ -174,6 +174,8 @@ type PublicKey struct {
 	KeyID     string `json:"keyID"`
 	Algorithm string `json:"algorithm"`
 	PublicKey string `json:"publicKey"`
+	// State is Next, Active or Retiring; empty: not told.
+	State string `json:"state,omitempty"`
 }
 
 // HostURL is the address below which the manifest service answers a host app.

@@ -19,6 +19,7 @@ const (
 	KindRollout = "rollout"
 	KindHostApp = "hostapp"
 	KindLedger  = "ledger"
+	KindKeys    = "keys"
 )
 
 // Keys in the data of a rollout's ConfigMap.
@@ -37,7 +38,13 @@ const (
 	KeyRepository = "repository"
 	// KeyHostApp is the JSON of HostAppConfig in a host app's ConfigMap.
 	KeyHostApp = "hostapp"
+	// KeyChain is the JSON of the chain of key documents, as host apps get it. Beside it,
+	// KeySequence has the number of its last document.
+	KeyChain = "chain"
 )
+
+// KeysConfigMap is the ConfigMap with the chain of key documents: the installation has one.
+const KeysConfigMap = "installation.keys"
 
 // maxConfigMapName is Kubernetes' bound on the name of an object.
 const maxConfigMapName = 253

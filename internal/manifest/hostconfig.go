@@ -10,13 +10,14 @@ import (
 
 // getConfig answers with the file that the host app is configured with when it is built.
 func (s *Service) getConfig(w http.ResponseWriter, r *http.Request, h *host) *Problem {
-	file := delivery.HostFileOf(h.config, s.base(r), s.store.keys.Load().public).WithFiles(h.config, s.run.address())
+	file := delivery.HostFileOf(h.config, s.base(r), s.store.told.Load().pins).WithFiles(h.config, s.run.address())
 	return serveJSON(w, r, file, h.cache(cacheMinutes))
 }
 
-// getKeys answers with the keys whose signatures count.
+// getKeys answers with the chain of key documents, and for people with the keys whose
+// signatures count.
 func (s *Service) getKeys(w http.ResponseWriter, r *http.Request) *Problem {
-	s.store.keys.Load().body.serve(w, r, cacheMinutes)
+	s.store.told.Load().body.serve(w, r, cacheMinutes)
 	return nil
 }
 

@@ -283,7 +283,7 @@ func TestKeysAndConfig(t *testing.T) {
 	keys := []any{map[string]any{"keyID": key.ID, "algorithm": "ECDSA-P256-SHA256", "publicKey": string(text)}}
 	const base = "https://mini.example.com"
 	for path, want := range map[string]any{
-		"/v1/keys": map[string]any{"keys": keys},
+		"/v1/keys": map[string]any{"keys": keys, "documents": []any{}},
 		"/v1/hosts/wallet/config.json": map[string]any{
 			"host": "wallet", "displayName": "Wallet", "dialects": []any{"Signed", "Resolve", "Dimina"}, "keys": keys,
 			"poll": map[string]any{"intervalSeconds": 1800.0, "minSeconds": 300.0},

@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"bytes"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -25,7 +24,6 @@ const maxKeyBytes = 64 << 10
 type keySet struct {
 	keys   []dsse.Key
 	public []delivery.PublicKey
-	body   *encoded
 }
 
 // equal tells whether the same keys are trusted.
@@ -115,10 +113,5 @@ func parseKeys(text []byte) (*keySet, error) {
 		}
 		set.public = append(set.public, delivery.PublicKey{KeyID: key.ID, Algorithm: keyAlgorithm, PublicKey: string(public)})
 	}
-	text, err := json.Marshal(map[string]any{"keys": set.public})
-	if err != nil {
-		return nil, err
-	}
-	set.body = encode("application/json", text)
 	return set, nil
 }

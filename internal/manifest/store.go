@@ -30,11 +30,15 @@ type store struct {
 
 	current atomic.Pointer[snapshot]
 	keys    atomic.Pointer[keySet]
+	told    atomic.Pointer[keysAnswer] // what is told about keys
 
 	mu      sync.Mutex // guards what follows: there is one writer at a time
 	entries map[string]*entry
 	hosts   map[string]*hostState
 	configs map[string]string // ConfigMap of a host app → what it held
+	chain   *keyChain         // of key documents; nil: none is known
+	// keyNumber is the highest number of a key document that was ever served.
+	keyNumber int64
 	// wins counts the slots of host apps in which an entry is served.
 	wins map[*entry]int
 	// bad has the ConfigMaps whose present content is not in service.
@@ -67,6 +71,7 @@ func newStore(log logr.Logger, m *metrics, now func() time.Time, keys *keySet) *
 		wins: map[*entry]int{}, bad: map[string]badRecord{},
 	}
 	st.keys.Store(keys)
+	st.answerKeys()
 	st.current.Store(&snapshot{hosts: map[string]*host{}})
 	return st
 }
@@ -104,6 +109,8 @@ func (st *store) take(c *change, u update) {
 		err = st.takeDocument(c, u.record)
 	case delivery.KindHostApp:
 		err = st.takeHostApp(c, u.record)
+	case delivery.KindKeys:
+		err = st.takeKeys(u.record)
 	default:
 		return // not for host apps
 	}
@@ -157,7 +164,8 @@ func (st *store) vanished(name string) {
 		st.forgotten(name)
 	}
 	_, isHostApp := st.configs[name]
-	if st.entries[name] == nil && !isHostApp {
+	isKeys := st.chain != nil && st.chain.record.Name == name
+	if st.entries[name] == nil && !isHostApp && !isKeys {
 		delete(st.bad, name)
 		return
 	}
@@ -194,6 +202,9 @@ func (st *store) vanishedExcept(names map[string]bool) {
 			st.vanished(name)
 		}
 	}
+	if st.chain != nil && !names[st.chain.record.Name] {
+		st.vanished(st.chain.record.Name)
+	}
 	st.report()
 }
 
@@ -204,6 +215,7 @@ func (st *store) setKeys(keys *keySet) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.keys.Store(keys)
+	st.recheckKeys()
 	c := st.begin()
 	for _, name := range slices.Sorted(maps.Keys(st.entries)) {
 		e := st.entries[name]

@@ -18,7 +18,7 @@ import (
 // published selects what is for host apps; ledgers and the rest of the namespace
 // stay where they are.
 const published = v1alpha1.PublishedLabel + "=true," +
-	delivery.DocumentLabel + " in (" + delivery.KindRollout + "," + delivery.KindHostApp + ")"
+	delivery.DocumentLabel + " in (" + delivery.KindRollout + "," + delivery.KindHostApp + "," + delivery.KindKeys + ")"
 
 // mailbox keeps the latest state of each ConfigMap until the store takes it:
 // under many writes only the last of each counts.
@@ -160,7 +160,7 @@ func strip(object any) (any, error) {
 		return object, nil
 	}
 	data := map[string]string{}
-	for _, key := range []string{delivery.KeyEnvelope, delivery.KeyRepository, delivery.KeyHostApp} {
+	for _, key := range []string{delivery.KeyEnvelope, delivery.KeyRepository, delivery.KeyHostApp, delivery.KeyChain} {
 		if value, ok := cm.Data[key]; ok {
 			data[key] = value
 		}

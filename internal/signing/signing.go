@@ -1,14 +1,18 @@
-// Package signing signs published documents, and keeps the key with which it
-// does: one ECDSA P-256 key for the installation, in a Secret of the manager's
+// Package signing signs published documents, and keeps the keys with which it
+// does: ECDSA P-256 keys for the installation, each in a Secret of the manager's
 // own namespace. Envelopes and signatures are those of sdk/go/dsse.
 //
-// A key is made only while nothing was ever published. One that goes missing
+//	asked ─make→ Secret ─announce→ both sign ─every document signed→ old one goes
+//	               └───────── each a document of the chain (sdk/go/keychain) ─┘
+//
+// A first key is made only while nothing was ever published. One that goes missing
 // later is an error and never replaced: host apps pin the public key when they
-// are built, so a new one would look like an attack to every device.
+// are built, so a new one would look like an attack to every device. It is changed by a
+// rotation alone, which Decide leads from write to write, so that a crash between any
+// two of them repeats one.
 package signing
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,25 +20,17 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"sync"
-
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/dsse"
 )
 
-// Keys in the Secret and in the ConfigMap of trusted keys.
+// Keys in a Secret.
 const (
 	// PrivateKey holds the private key, PEM of PKCS #8.
 	PrivateKey = "private.pem"
 	// PublicKey holds the public key, PEM of SubjectPublicKeyInfo.
 	PublicKey = "public.pem"
-	// Algorithm of the signatures, for people.
-	Algorithm = "ECDSA-P256-SHA256"
 )
 
 // ErrKeyMissing says that documents were published before and the key that
@@ -114,98 +110,4 @@ func (s *Signer) Marshal() ([]byte, error) {
 		return nil, fmt.Errorf("writing the signing key: %w", err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
-}
-
-// Keys finds or makes the installation's key. It is safe for concurrent use.
-type Keys struct {
-	// Client reads without a cache: the manager may read this one Secret, not watch all.
-	Client client.Client
-	// Namespace and Name of the Secret.
-	Namespace, Name string
-	// TrustedName of the ConfigMap that the manifest service mounts.
-	TrustedName string
-
-	mu     sync.Mutex
-	signer *Signer
-}
-
-// Signer returns the key. Without one it makes it, if nothing was ever
-// published; otherwise it fails with ErrKeyMissing.
-func (k *Keys) Signer(ctx context.Context, everPublished func(context.Context) (bool, error)) (*Signer, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.signer != nil {
-		return k.signer, nil
-	}
-	signer, err := k.load(ctx, everPublished)
-	if err != nil {
-		return nil, err
-	}
-	if err := k.trust(ctx, signer); err != nil {
-		return nil, err
-	}
-	k.signer = signer
-	return signer, nil
-}
-
-func (k *Keys) load(ctx context.Context, everPublished func(context.Context) (bool, error)) (*Signer, error) {
-	var secret corev1.Secret
-	err := k.Client.Get(ctx, client.ObjectKey{Namespace: k.Namespace, Name: k.Name}, &secret)
-	if err == nil {
-		signer, err := Parse(secret.Data[PrivateKey])
-		if err != nil {
-			return nil, fmt.Errorf("reading Secret %s/%s: %w", k.Namespace, k.Name, err)
-		}
-		return signer, nil
-	}
-	if !apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("reading Secret %s/%s: %w", k.Namespace, k.Name, err)
-	}
-	published, err := everPublished(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if published {
-		return nil, fmt.Errorf("%w: restore Secret %s/%s from a backup", ErrKeyMissing, k.Namespace, k.Name)
-	}
-	return k.create(ctx)
-}
-
-func (k *Keys) create(ctx context.Context) (*Signer, error) {
-	signer, err := NewSigner()
-	if err != nil {
-		return nil, err
-	}
-	private, err := signer.Marshal()
-	if err != nil {
-		return nil, err
-	}
-	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: k.Namespace, Name: k.Name},
-		Data:       map[string][]byte{PrivateKey: private, PublicKey: []byte(signer.PEM)},
-	}
-	// AlreadyExists is an error too: the next call reads what the other wrote.
-	if err := k.Client.Create(ctx, secret); err != nil {
-		return nil, fmt.Errorf("creating Secret %s/%s: %w", k.Namespace, k.Name, err)
-	}
-	return signer, nil
-}
-
-// trust writes the public key where the manifest service mounts it.
-func (k *Keys) trust(ctx context.Context, s *Signer) error {
-	want := map[string]string{s.Key.ID + ".pem": s.PEM}
-	var cm corev1.ConfigMap
-	err := k.Client.Get(ctx, client.ObjectKey{Namespace: k.Namespace, Name: k.TrustedName}, &cm)
-	switch {
-	case apierrors.IsNotFound(err):
-		cm = corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: k.Namespace, Name: k.TrustedName}, Data: want}
-		err = k.Client.Create(ctx, &cm)
-	case err == nil && cm.Data[s.Key.ID+".pem"] != s.PEM:
-		cm.Data = want
-		err = k.Client.Update(ctx, &cm)
-	}
-	if err != nil {
-		return fmt.Errorf("writing the trusted keys to ConfigMap %s/%s: %w", k.Namespace, k.TrustedName, err)
-	}
-	return nil
 }

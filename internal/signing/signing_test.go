@@ -21,11 +21,26 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/internal/controlplane"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/signing"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
+	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/keychain"
 )
 
-func never(context.Context) (bool, error) { return false, nil }
+// out is what is published; err is why that cannot be told.
+type out struct {
+	published bool
+	lacking   int
+	err       error
+}
 
-func already(context.Context) (bool, error) { return true, nil }
+func (o out) Published(context.Context) (bool, error) { return o.published, o.err }
+
+func (o out) Lacking(context.Context, *signing.Set) (int, error) { return o.lacking, o.err }
+
+var (
+	never   = out{}
+	already = out{published: true}
+)
+
+var began = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // newKeys is what a manager has when it starts; a second one in the same
 // namespace is a restarted manager, or another replica.
@@ -35,16 +50,23 @@ func newKeys(t *testing.T, namespace string) *signing.Keys {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &signing.Keys{Client: c, Namespace: namespace, Name: "signing-key", TrustedName: "trusted-keys"}
+	return &signing.Keys{
+		Client: c, Namespace: namespace, Name: "signing-key", TrustedName: "trusted-keys", PublicationNamespace: namespace,
+		Times: signing.Times{Announce: 7 * 24 * time.Hour, Overlap: 30 * 24 * time.Hour}, Now: func() time.Time { return began },
+	}
 }
 
-func signerOf(t *testing.T, k *signing.Keys, published func(context.Context) (bool, error)) *signing.Signer {
+// signerOf is the only key that the installation has.
+func signerOf(t *testing.T, k *signing.Keys, d signing.Documents) keychain.Key {
 	t.Helper()
-	s, err := k.Signer(t.Context(), published)
+	s, err := k.Set(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	if len(s.Keys) != 1 || s.Keys[0].State != keychain.Active {
+		t.Fatalf("keys %+v, want one that is Active", s.Keys)
+	}
+	return s.Keys[0]
 }
 
 func get[T any, P interface {
@@ -67,14 +89,14 @@ func TestTheKeyIsMadeOnceAndReadByTheNext(t *testing.T) {
 		t.Error("the same manager has two keys")
 	}
 	secret := get[corev1.Secret](t, k, "signing-key")
-	if got := string(secret.Data[signing.PublicKey]); got != first.PEM {
-		t.Errorf("the Secret's public key is %s, want %s", got, first.PEM)
+	if got := string(secret.Data[signing.PublicKey]); got != first.PublicKey {
+		t.Errorf("the Secret's public key is %s, want %s", got, first.PublicKey)
 	}
 	restarted := newKeys(t, namespace)
-	if next := signerOf(t, restarted, already); next.Key.ID != first.Key.ID || next.PEM != first.PEM {
-		t.Errorf("after a restart the key is %s, was %s", next.Key.ID, first.Key.ID)
+	if next := signerOf(t, restarted, already); next != first {
+		t.Errorf("after a restart the key is %s, was %s", next.KeyID, first.KeyID)
 	}
-	want := map[string]string{first.Key.ID + ".pem": first.PEM}
+	want := map[string]string{first.KeyID + ".pem": first.PublicKey}
 	if diff := cmp.Diff(want, get[corev1.ConfigMap](t, k, "trusted-keys").Data); diff != "" {
 		t.Errorf("trusted keys: -want +got:\n%s", diff)
 	}
@@ -83,7 +105,7 @@ func TestTheKeyIsMadeOnceAndReadByTheNext(t *testing.T) {
 func TestAMissingKeyIsNotReplaced(t *testing.T) {
 	namespace := controlplane.ForTest(t).Namespace(t)
 	k := newKeys(t, namespace)
-	_, err := k.Signer(t.Context(), already)
+	_, err := k.Set(t.Context(), already)
 	want := "the signing key is missing although documents were published with it: restore Secret " + namespace + "/signing-key from a backup"
 	if !errors.Is(err, signing.ErrKeyMissing) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -93,7 +115,7 @@ func TestAMissingKeyIsNotReplaced(t *testing.T) {
 		t.Errorf("a key was made: %v", err)
 	}
 	unknown := errors.New("listing published documents: refused")
-	if _, err := k.Signer(t.Context(), func(context.Context) (bool, error) { return false, unknown }); !errors.Is(err, unknown) {
+	if _, err := k.Set(t.Context(), out{err: unknown}); !errors.Is(err, unknown) {
 		t.Errorf("whether one was published is not known: %v", err)
 	}
 	signerOf(t, k, never) // an error is not remembered
@@ -107,8 +129,8 @@ func TestManagersThatStartTogetherAgreeOnAKey(t *testing.T) {
 		k := newKeys(t, namespace)
 		all.Go(func() {
 			for range 20 { // who comes second fails, and reads at the next call
-				if s, err := k.Signer(t.Context(), never); err == nil {
-					ids[i] = s.Key.ID
+				if s, err := k.Set(t.Context(), never); err == nil {
+					ids[i] = s.Keys[0].KeyID
 					return
 				}
 			}
@@ -132,7 +154,7 @@ func TestTrustedKeysAreMended(t *testing.T) {
 		t.Fatal(err)
 	}
 	signerOf(t, newKeys(t, namespace), already)
-	if diff := cmp.Diff(map[string]string{s.Key.ID + ".pem": s.PEM}, get[corev1.ConfigMap](t, k, "trusted-keys").Data); diff != "" {
+	if diff := cmp.Diff(map[string]string{s.KeyID + ".pem": s.PublicKey}, get[corev1.ConfigMap](t, k, "trusted-keys").Data); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -146,7 +168,7 @@ func TestADamagedSecretIsNotReplaced(t *testing.T) {
 	if err := k.Client.Update(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	_, err := newKeys(t, namespace).Signer(t.Context(), never)
+	_, err := newKeys(t, namespace).Set(t.Context(), never)
 	want := "reading Secret " + namespace + "/signing-key: private.pem is no PEM block PRIVATE KEY"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)

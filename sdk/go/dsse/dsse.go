@@ -137,28 +137,56 @@ func signDeterministic(private *ecdsa.PrivateKey, message []byte) ([]byte, error
 // A signature that names a key is tried with that key only, one that names none
 // with all. Signatures by unknown keys are ignored: that is how keys are rotated.
 func Verify(raw []byte, maxBytes int, keys []Key) (payloadType string, payload []byte, keyID string, err error) {
-	if len(raw) > maxBytes {
-		return "", nil, "", fmt.Errorf("%w: it has %d bytes, %d are allowed", ErrTooLarge, len(raw), maxBytes)
-	}
-	var envelope Envelope
-	if err := strictjson.Decode(raw, &envelope); err != nil {
-		return "", nil, "", fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	if n := len(envelope.Signatures); n > MaxSignatures {
-		return "", nil, "", fmt.Errorf("%w: it has %d, %d are allowed", ErrTooManySignatures, n, MaxSignatures)
-	}
-	payload, err = decode(envelope.Payload)
+	envelope, err := Parse(raw, maxBytes)
 	if err != nil {
-		return "", nil, "", fmt.Errorf("%w: /payload: is not base64", ErrMalformed)
+		return "", nil, "", err
 	}
-	digest := sha256.Sum256(PAE(envelope.PayloadType, payload))
-	for _, signature := range envelope.Signatures {
+	payload, keyID, err = envelope.Verify(keys)
+	if err != nil {
+		return "", nil, "", err
+	}
+	return envelope.PayloadType, payload, keyID, nil
+}
+
+// Parse reads an envelope of at most maxBytes bytes. It checks no signature.
+func Parse(raw []byte, maxBytes int) (*Envelope, error) {
+	if len(raw) > maxBytes {
+		return nil, fmt.Errorf("%w: it has %d bytes, %d are allowed", ErrTooLarge, len(raw), maxBytes)
+	}
+	envelope := new(Envelope)
+	if err := strictjson.Decode(raw, envelope); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return envelope, nil
+}
+
+// Unverified returns the payload without looking at the signatures. It is for those who
+// wrote it themselves, or tell people about it.
+func (e *Envelope) Unverified() ([]byte, error) {
+	payload, err := decode(e.Payload)
+	if err != nil {
+		return nil, fmt.Errorf("%w: /payload: is not base64", ErrMalformed)
+	}
+	return payload, nil
+}
+
+// Verify is the function of the same name, for an envelope that was read already.
+func (e *Envelope) Verify(keys []Key) (payload []byte, keyID string, err error) {
+	if n := len(e.Signatures); n > MaxSignatures {
+		return nil, "", fmt.Errorf("%w: it has %d, %d are allowed", ErrTooManySignatures, n, MaxSignatures)
+	}
+	payload, err = decode(e.Payload)
+	if err != nil {
+		return nil, "", fmt.Errorf("%w: /payload: is not base64", ErrMalformed)
+	}
+	digest := sha256.Sum256(PAE(e.PayloadType, payload))
+	for _, signature := range e.Signatures {
 		if id, ok := signer(signature, digest[:], keys); ok {
-			return envelope.PayloadType, payload, id, nil
+			return payload, id, nil
 		}
 	}
-	return "", nil, "", fmt.Errorf("%w: signed by %s, trusted are %s",
-		ErrNoTrustedSignature, namesOf(envelope.Signatures), idsOf(keys))
+	return nil, "", fmt.Errorf("%w: signed by %s, trusted are %s",
+		ErrNoTrustedSignature, namesOf(e.Signatures), idsOf(keys))
 }
 
 // signer returns the ID of the key that made the signature.
