@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -102,6 +104,16 @@ func (a *argoCD) current(t *testing.T, o *unstructured.Unstructured) *unstructur
 	return live
 }
 
+// syncAccount is a client of the account that a group's project names, for Argo CD to
+// impersonate.
+func (a *argoCD) syncAccount(t *testing.T, group string) client.Client {
+	t.Helper()
+	cfg := a.cp.Admin()
+	cfg.Impersonate.UserName = "system:serviceaccount:" + group + ":argocd-sync"
+	a.cp.AwaitRight(t, cfg.Impersonate.UserName, authorizationv1.ResourceAttributes{Namespace: group, Verb: "submit-as", Group: v1alpha1.GroupName, Resource: "miniprogramversions"})
+	return a.client(t, cfg)
+}
+
 func TestArgoCDSyncsTheExampleWaveByWave(t *testing.T) {
 	g := newGroup(t)
 	a := newArgoCD(t, g)
@@ -116,10 +128,18 @@ func TestArgoCDSyncsTheExampleWaveByWave(t *testing.T) {
 			}
 		}
 	})
+	as := map[string]client.Client{}
 	for _, folder := range []string{"platform", "groups/shop-team", "groups/transit-team"} {
 		objects := a.application(t, kubeconfig, folder)
 		all = append(all, objects...)
-		a.sync(t, argo, objects)
+		account := argo
+		if group, is := strings.CutPrefix(folder, "groups/"); is {
+			account = a.syncAccount(t, group)
+		}
+		for _, o := range objects {
+			as[o.GetKind()+o.GetName()+o.GetNamespace()] = account
+		}
+		a.sync(t, account, objects)
 	}
 	type order struct {
 		Wave    int
@@ -131,7 +151,8 @@ func TestArgoCDSyncsTheExampleWaveByWave(t *testing.T) {
 	}
 	const confirm = "Prune=confirm,Delete=confirm"
 	want := map[string]order{
-		"Namespace": {-3, confirm}, "HostApp": {-2, confirm}, "ReviewPolicy": {-2, ""}, "RoleBinding": {-1, ""}, "AppProject": {-1, ""},
+		"Namespace": {-3, confirm}, "HostApp": {-2, confirm}, "ReviewPolicy": {-2, ""},
+		"ServiceAccount": {-1, ""}, "Role": {-1, ""}, "RoleBinding": {-1, ""}, "AppProject": {-1, ""},
 		"ConfigMap": {0, ""}, "MiniProgram": {1, confirm}, "MiniProgramVersion": {2, ""}, "Rollout": {3, confirm},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -160,7 +181,7 @@ func TestArgoCDSyncsTheExampleWaveByWave(t *testing.T) {
 		}
 		// What Git says once more changes nothing: no difference has to be ignored.
 		before := a.current(t, o)
-		again := a.apply(t, argo, o, client.DryRunAll)
+		again := a.apply(t, as[o.GetKind()+o.GetName()+o.GetNamespace()], o, client.DryRunAll)
 		if diff := cmp.Diff(before.Object["spec"], again.Object["spec"]); diff != "" || before.GetGeneration() != again.GetGeneration() {
 			t.Errorf("%s %s would be changed by another sync (-live +synced):\n%s", o.GetKind(), o.GetName(), diff)
 		}
@@ -168,4 +189,36 @@ func TestArgoCDSyncsTheExampleWaveByWave(t *testing.T) {
 	if len(rollouts) > 0 {
 		t.Errorf("the example lacks Rollouts: %v", rollouts)
 	}
+	a.groupsGitIsBounded(t, a.syncAccount(t, "shop-team"))
+}
+
+// groupsGitIsBounded tries what a group's repository could say, and may not.
+func (a *argoCD) groupsGitIsBounded(t *testing.T, git client.Client) {
+	t.Helper()
+	program := func(change func(*v1alpha1.MiniProgram)) error {
+		var p v1alpha1.MiniProgram
+		a.must(t, a.admin.Get(ctx(t), key("shop-team", "shop"), &p))
+		before := p.DeepCopy()
+		change(&p)
+		return git.Patch(ctx(t), &p, client.MergeFrom(before))
+	}
+	a.must(t, program(func(p *v1alpha1.MiniProgram) { p.Spec.Description = "Groceries from around the corner." }))
+	refused(t, program(func(p *v1alpha1.MiniProgram) { p.Spec.Availability = v1alpha1.AvailabilitySuspended }), "spec.availability: system:serviceaccount:shop-team:argocd-sync may not suspend")
+	refused(t, program(func(p *v1alpha1.MiniProgram) {
+		p.Labels = map[string]string{"policy.miniprogram.dev/payments": "reviewed"}
+	}), "may not")
+	refused(t, program(func(p *v1alpha1.MiniProgram) { p.Annotations[v1alpha1.ActionAnnotation] = "suspend@1" }), "system:serviceaccount:shop-team:argocd-sync may not suspend")
+	review := &v1alpha1.Review{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop-team", Name: "from-git"},
+		Spec: v1alpha1.ReviewSpec{
+			MiniProgramRef: v1alpha1.MiniProgramReference{Name: "shop"}, VersionRef: v1alpha1.VersionReference{Name: "shop-1-0-0"},
+			Digest: "sha256:" + strings.Repeat("1", 64), Role: "quality", Decision: v1alpha1.DecisionApproved,
+		},
+	}
+	refused(t, git.Create(ctx(t), review), `cannot create resource "reviews"`)
+	stranger := &v1alpha1.MiniProgram{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "transit-team", Name: "transit-too"},
+		Spec:       v1alpha1.MiniProgramSpec{AppID: "com.example.transit.too", DisplayName: "x", HostApps: []string{"wallet"}, Kind: "WebApp"},
+	}
+	refused(t, git.Create(ctx(t), stranger), `cannot create resource "miniprograms" in API group "miniprogram.dev" in the namespace "transit-team"`)
 }
