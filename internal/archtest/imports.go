@@ -22,6 +22,7 @@ var layers = map[string]int{
 	"internal/schedule":  1,
 	// Go embeds only what lies beside or below it, so the policies are a package where they stand.
 	"config/admission":    2,
+	"config/argocd":       2,
 	"internal/task":       2,
 	"internal/source":     2,
 	"internal/registry":   2,

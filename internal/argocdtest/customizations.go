@@ -3,7 +3,6 @@ package argocdtest
 import (
 	"fmt"
 	"maps"
-	"os"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -31,20 +30,15 @@ type kindActions struct {
 	} `json:"definitions"`
 }
 
-// Load reads ConfigMaps argocd-cm from files. A key of a later one wins, as in
-// a patch.
-func Load(paths ...string) (*Customizations, error) {
+// Load reads ConfigMaps argocd-cm. A key of a later one wins, as in a patch.
+func Load(configMaps ...[]byte) (*Customizations, error) {
 	all := map[string]string{}
-	for _, path := range paths {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("loading customizations of Argo CD: %w", err)
-		}
+	for _, text := range configMaps {
 		var cm struct {
 			Data map[string]string `json:"data"`
 		}
-		if err := yaml.Unmarshal(data, &cm); err != nil {
-			return nil, fmt.Errorf("loading customizations of Argo CD from %s: %w", path, err)
+		if err := yaml.Unmarshal(text, &cm); err != nil {
+			return nil, fmt.Errorf("loading customizations of Argo CD: %w", err)
 		}
 		maps.Copy(all, cm.Data)
 	}

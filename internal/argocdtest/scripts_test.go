@@ -12,12 +12,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/miniprogram-dev/miniprogram-operator/config/argocd"
 )
 
-const (
-	config  = "../../config/argocd"
-	scripts = config + "/resource_customizations/miniprogram.dev"
-)
+const scripts = "../../config/argocd/resource_customizations/miniprogram.dev"
 
 // These tests read the files of tests that Argo CD's own repository would have
 // beside the scripts, and are stricter: a whole menu and a whole object are compared.
@@ -43,9 +42,9 @@ type actionTests struct {
 	} `json:"actionTests"`
 }
 
-func customizations(t *testing.T, files ...string) *Customizations {
+func customizations(t *testing.T, configMaps ...[]byte) *Customizations {
 	t.Helper()
-	c, err := Load(files...)
+	c, err := Load(configMaps...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +97,7 @@ func kinds(t *testing.T) []string {
 }
 
 func TestHealth(t *testing.T) {
-	c := customizations(t, config+"/argocd-cm.yaml")
+	c := customizations(t, argocd.ConfigMap)
 	for _, kind := range kinds(t) {
 		var tests healthTests
 		readYAML(t, filepath.Join(scripts, kind, "health_test.yaml"), &tests)
@@ -138,7 +137,7 @@ func TestHealth(t *testing.T) {
 }
 
 func TestMenus(t *testing.T) {
-	c := customizations(t, config+"/argocd-cm.yaml")
+	c := customizations(t, argocd.ConfigMap)
 	for _, kind := range kinds(t) {
 		dir := filepath.Join(scripts, kind, "actions")
 		if _, err := os.Stat(dir); os.IsNotExist(err) {
@@ -171,7 +170,7 @@ func TestMenus(t *testing.T) {
 }
 
 func TestActions(t *testing.T) {
-	c := customizations(t, config+"/argocd-cm.yaml")
+	c := customizations(t, argocd.ConfigMap)
 	for _, kind := range kinds(t) {
 		dir := filepath.Join(scripts, kind, "actions")
 		if _, err := os.Stat(dir); os.IsNotExist(err) {
@@ -229,8 +228,8 @@ func roundTrip(t *testing.T, o *unstructured.Unstructured) *unstructured.Unstruc
 // Where admission stamps nobody the scripts name the account, and change nothing else.
 func TestWithoutStampsActionsNameTheAccount(t *testing.T) {
 	const account = "system:serviceaccount:argocd:argocd-server"
-	stamped := customizations(t, config+"/argocd-cm.yaml")
-	unstamped := customizations(t, config+"/argocd-cm.yaml", config+"/unstamped/argocd-cm.yaml")
+	stamped := customizations(t, argocd.ConfigMap)
+	unstamped := customizations(t, argocd.ConfigMap, argocd.Unstamped)
 	for _, test := range []struct{ kind, file, action string }{
 		{"Rollout", "suspended_waitsForPromote", "promote"},
 		{"Rollout", "suspended_besideStable", "abort"},
