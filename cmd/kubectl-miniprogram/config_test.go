@@ -37,6 +37,7 @@ func TestTheFileOfAHostAppComesFromItsStatus(t *testing.T) {
     "program": "https://manifest.example.com/v1/hosts/` + h.Name + `/programs/{appID}?channel={channel}",
     "blob": "https://manifest.example.com/v1/blobs/sha256/{hex}",
     "keys": "https://manifest.example.com/v1/keys",
+    "events": "https://manifest.example.com/v1/hosts/` + h.Name + `/events",
     "dimina": "https://manifest.example.com/dimina/v1/hosts/` + h.Name + `/{appID}.json?user={user}&channel={channel}"
   },
   "dialects": [

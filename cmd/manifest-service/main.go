@@ -1,6 +1,6 @@
 // Command manifest-service hands host apps what rollouts published: it watches
 // the publication namespace, checks every document against the trusted keys, and
-// answers over HTTP. It writes nothing to the cluster and holds no private key.
+// answers over HTTP. With -from it serves a folder instead of a cluster. It writes nothing to the cluster and holds no private key.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -31,6 +32,7 @@ var version = "dev"
 type flags struct {
 	kubeconfig    string
 	namespace     string
+	from          string
 	keys          string
 	stateDir      string
 	cacheDir      string
@@ -40,6 +42,12 @@ type flags struct {
 	privateAddr   string
 	publicURL     string
 	explain       bool
+	limits        manifest.Limits
+	proxies       []netip.Prefix
+	proxyHeader   string
+	streams       int
+	streamsEach   int
+	profiles      bool
 	tlsCert       string
 	tlsKey        string
 	registry      registry.Options
@@ -52,6 +60,7 @@ func parse(arguments []string) (*flags, error) {
 	fs := flag.NewFlagSet("manifest-service", flag.ContinueOnError)
 	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `file`; unset: the environment's KUBECONFIG, else the pod's service account")
 	fs.StringVar(&f.namespace, "publication-namespace", "miniprogram-published", "`namespace` of the published documents")
+	fs.StringVar(&f.from, "from", "", "`folder` with published ConfigMaps as YAML or JSON files, to serve from instead of a cluster; read again when they change")
 	fs.StringVar(&f.keys, "trusted-keys", "", "PEM `file`, or folder of files, with the public keys whose signatures count; read again when it changes")
 	fs.StringVar(&f.stateDir, "state-dir", "", "`folder` for a copy of what is served, to start from while the Kubernetes API is away")
 	fs.StringVar(&f.cacheDir, "blob-cache-dir", "", "`folder` for blobs of the registry")
@@ -59,8 +68,14 @@ func parse(arguments []string) (*flags, error) {
 	fs.Int64Var(&f.maxBlobBytes, "max-blob-bytes", 1<<30, "size of the largest blob")
 	fs.StringVar(&f.addr, "addr", ":8080", "`address` for host apps")
 	fs.StringVar(&f.privateAddr, "private-addr", ":8081", "`address` for probes, metrics and profiles")
+	fs.BoolVar(&f.profiles, "pprof", false, "serve profiles of the running program at -private-addr")
 	fs.StringVar(&f.publicURL, "public-url", "", "`URL` by which host apps reach the service; unset: as each request did")
 	fs.BoolVar(&f.explain, "explain", false, "answer POST /v1/hosts/{host}/explain for Kubernetes users with verb explain; needs the right to create tokenreviews and subjectaccessreviews")
+	fs.TextVar(&f.limits, "address-limits", manifest.DefaultLimits(), "requests a second that one client address may make, as `resolve=N,explain=N,reports=N,events=N`; 0: any number")
+	proxies := fs.String("trusted-proxies", "", "`networks` of the proxies that say for whom they ask, as 10.0.0.0/8,192.0.2.7; they are not limited themselves")
+	fs.StringVar(&f.proxyHeader, "proxy-header", "X-Forwarded-For", "`header` in which they say it: X-Forwarded-For or Forwarded")
+	fs.IntVar(&f.streams, "max-streams", 5000, "how many host apps may listen for events at a time")
+	fs.IntVar(&f.streamsEach, "max-streams-per-address", 500, "how many of them from one client address")
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "PEM `file` with the certificate for -addr; unset: plain HTTP")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "PEM `file` with its key")
 	fs.StringVar(&f.registry.Host, "registry", "", "`host` of the registry, such as registry.example.com:5000")
@@ -73,20 +88,36 @@ func parse(arguments []string) (*flags, error) {
 	if err := fs.Parse(arguments); err != nil {
 		return nil, err
 	}
-	switch {
-	case fs.NArg() > 0:
+	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("%q is no flag", fs.Arg(0))
-	case f.keys == "" || f.cacheDir == "" || f.registry.Host == "":
-		return nil, errors.New("-trusted-keys, -blob-cache-dir and -registry are needed")
-	case (f.tlsCert == "") != (f.tlsKey == ""):
-		return nil, errors.New("-tls-cert and -tls-key go together")
+	}
+	if err := f.check(); err != nil {
+		return nil, err
 	}
 	f.registry.UserAgent = "miniprogram-manifest-service/" + version
 	var err error
+	if f.proxies, err = manifest.ParseProxies(*proxies); err != nil {
+		return nil, fmt.Errorf("-trusted-proxies: %w", err)
+	}
 	if f.registry.RootCAs, err = registry.RootCAs(*registryCAs); err != nil {
 		return nil, fmt.Errorf("-registry-ca-file: %w", err)
 	}
 	return f, nil
+}
+
+// check is about what goes together.
+func (f *flags) check() error {
+	switch {
+	case f.keys == "" || f.cacheDir == "" || f.registry.Host == "":
+		return errors.New("-trusted-keys, -blob-cache-dir and -registry are needed")
+	case (f.tlsCert == "") != (f.tlsKey == ""):
+		return errors.New("-tls-cert and -tls-key go together")
+	case f.from != "" && (f.kubeconfig != "" || f.explain):
+		return errors.New("-from is for serving without a cluster: -kubeconfig and -explain do not go with it")
+	case f.streams < 1 || f.streamsEach < 1:
+		return errors.New("-max-streams and -max-streams-per-address are at least 1")
+	}
+	return nil
 }
 
 func main() {
@@ -110,15 +141,20 @@ func main() {
 }
 
 func run(ctx context.Context, f *flags, log logr.Logger) error {
-	client, err := connect(f.kubeconfig)
-	if err != nil {
-		return fmt.Errorf("configuring the Kubernetes client: %w", err)
-	}
-	service, err := manifest.New(manifest.Options{
-		Client: client, Namespace: f.namespace, TrustedKeys: f.keys, StateDir: f.stateDir,
+	options := manifest.Options{
+		Namespace: f.namespace, From: f.from, TrustedKeys: f.keys, StateDir: f.stateDir,
 		Blobs: registry.New(f.registry), CacheDir: f.cacheDir, CacheBytes: f.cacheBytes, MaxBlobBytes: f.maxBlobBytes,
-		PublicURL: f.publicURL, Explain: f.explain, Log: log,
-	})
+		PublicURL: f.publicURL, Explain: f.explain, Profiles: f.profiles, Log: log,
+		Limits: f.limits, TrustedProxies: f.proxies, ProxyHeader: f.proxyHeader,
+		MaxStreams: f.streams, MaxStreamsPerAddress: f.streamsEach,
+	}
+	var err error
+	if f.from == "" {
+		if options.Client, err = connect(f.kubeconfig); err != nil {
+			return fmt.Errorf("configuring the Kubernetes client: %w", err)
+		}
+	}
+	service, err := manifest.New(options)
 	if err != nil {
 		return err
 	}

@@ -221,7 +221,8 @@ func (s *stack) startService(ctx context.Context) (string, error) {
 			"--addr=" + loopback(s.ports.Service), "--private-addr=" + loopback(s.ports.ServicePrivate), "--public-url=" + s.url,
 			"--registry=" + s.registry.Host(), "--registry-plain-http", "--registry-prefix=" + registryPrefix,
 			"--state-dir=" + s.serviceState(), "--blob-cache-dir=" + s.path("manifest-service", "blobs"),
-			"--shutdown-delay=0s",
+			// A thousand users ask from this one machine.
+			"--address-limits=resolve=0", "--shutdown-delay=0s",
 		},
 	})
 	if err != nil {

@@ -159,6 +159,7 @@ type HostURLs struct {
 	Program  string `json:"program"`
 	Blob     string `json:"blob"`
 	Keys     string `json:"keys"`
+	Events   string `json:"events"`
 	// Resolve and Dimina are there when the host app opted into the dialects.
 	Resolve string `json:"resolve,omitempty"`
 	Dimina  string `json:"dimina,omitempty"`
@@ -187,6 +188,7 @@ func HostFileOf(c *HostAppConfig, base string, keys []PublicKey) *HostFile {
 			Program:  here + "/programs/{appID}?channel={channel}",
 			Blob:     base + "/v1/blobs/sha256/{hex}",
 			Keys:     base + "/v1/keys",
+			Events:   here + "/events",
 		},
 		// Every host app may check and decide by itself.
 		Dialects: []string{v1alpha1.DialectSigned},

@@ -121,7 +121,7 @@ func TestTheFileOfAHostApp(t *testing.T) {
 	}
 	want := `{"host":"wallet","displayName":"Wallet","urls":{"programs":"https://mini.example.com/v1/hosts/wallet/programs",` +
 		`"program":"https://mini.example.com/v1/hosts/wallet/programs/{appID}?channel={channel}","blob":"https://mini.example.com/v1/blobs/sha256/{hex}",` +
-		`"keys":"https://mini.example.com/v1/keys","resolve":"https://mini.example.com/v1/hosts/wallet/resolve",` +
+		`"keys":"https://mini.example.com/v1/keys","events":"https://mini.example.com/v1/hosts/wallet/events","resolve":"https://mini.example.com/v1/hosts/wallet/resolve",` +
 		`"dimina":"https://mini.example.com/dimina/v1/hosts/wallet/{appID}.json?user={user}\u0026channel={channel}"},"access":"Token",` +
 		`"dialects":["Signed","Resolve","Dimina"],"keys":[{"keyID":"k","algorithm":"ECDSA-P256-SHA256","publicKey":"PEM"}],"poll":{"intervalSeconds":1800,"minSeconds":60}}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {

@@ -16,8 +16,8 @@ const maxTokenBytes = 1 << 10
 // Headers of answers to web pages. Pages authenticate by a header that they set
 // themselves and never by a cookie, so credentials are not allowed.
 var (
-	corsExposed = []string{"ETag, Repr-Digest, Content-Range, WWW-Authenticate"}
-	corsHeaders = []string{"Authorization, Content-Type, If-None-Match, If-Range, Range"}
+	corsExposed = []string{"ETag, Repr-Digest, Content-Range, WWW-Authenticate, Retry-After"}
+	corsHeaders = []string{"Authorization, Content-Type, If-None-Match, If-Range, Range, Last-Event-ID"}
 	corsMaxAge  = []string{"600"}
 )
 

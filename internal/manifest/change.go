@@ -55,6 +55,7 @@ func (st *store) finish(c *change) {
 		next.origins = originsOf(next.hosts)
 	}
 	st.current.Store(next)
+	st.swapped(c, next)
 	st.metrics.swaps.Inc()
 	st.metrics.changed.Set(float64(st.now().UnixMilli()) / 1000)
 }
@@ -120,6 +121,7 @@ func (st *store) rebuild(c *change, name string) *host {
 	if h.config == nil {
 		return nil
 	}
+	var listed mark
 	place := func(programs map[slot]*program, s slot) {
 		if e := h.chosen[s]; e != nil {
 			programs[s] = &program{entry: e, block: e.blockedBy(h.config.Blocks)}
@@ -131,14 +133,18 @@ func (st *store) rebuild(c *change, name string) *host {
 		programs := make(map[slot]*program, len(h.chosen))
 		for s := range h.chosen {
 			place(programs, s)
+			listed.flip(programs[s], s)
 		}
-		return newHost(h.config, programs)
+		return newHost(h.config, programs, listed)
 	}
 	programs := maps.Clone(before.programs)
+	listed = before.mark
 	for s := range c.touched[name] {
+		listed.flip(programs[s], s)
 		place(programs, s)
+		listed.flip(programs[s], s)
 	}
-	return newHost(h.config, programs)
+	return newHost(h.config, programs, listed)
 }
 
 // report brings the gauges up to date.

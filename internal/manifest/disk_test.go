@@ -123,5 +123,18 @@ func TestHealth(t *testing.T) {
 	want("/healthz", 200, "ok\n")
 	f.publish(shop(func(r *document.Release) { r.HostApps = []string{"wallet", "bank"} }))
 	want("/metrics", 200, "\nminiprogram_manifest_documents 1\n")
-	want("/debug/pprof/", 200, "goroutine")
+	want("/debug/pprof/", 404, "")
+}
+
+func TestProfilesAreServedWhereTheyAreAskedForAndToNobodyElse(t *testing.T) {
+	f := newFixture(t, func(o *Options) { o.Profiles = true })
+	if got := f.get("/debug/pprof/"); got.Status != 404 {
+		t.Errorf("host apps are served profiles: %d", got.Status)
+	}
+	private := httptest.NewServer(f.service.PrivateHandler())
+	defer private.Close()
+	f.server = private
+	if got := f.get("/debug/pprof/"); got.Status != 200 || !strings.Contains(got.Body, "goroutine") {
+		t.Errorf("answer %d %.300s", got.Status, got.Body)
+	}
 }

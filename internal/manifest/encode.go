@@ -84,6 +84,10 @@ func worthwhile(raw, compressed []byte, tag, coding string) *body {
 	if len(compressed)*10 > len(raw)*9 {
 		return nil
 	}
+	return bodyIn(compressed, tag, coding)
+}
+
+func bodyIn(compressed []byte, tag, coding string) *body {
 	return &body{
 		bytes: compressed, length: lengthOf(compressed), encoding: []string{coding},
 		// A tag names bytes, so each encoding has its own (RFC 9110, section 8.8.3).
@@ -122,10 +126,10 @@ func (e *encoded) serve(w http.ResponseWriter, r *http.Request, cacheControl []s
 
 func (e *encoded) choose(accept []string) *body {
 	best := &e.identity
-	if e.gzip == nil && e.zstd == nil {
-		return best
-	}
 	q := accepted(accept)
+	if q.noIdentity && e.gzip == nil && e.zstd == nil {
+		return e.asked(q)
+	}
 	quality := q.identity
 	// The smaller encoding is tried first, and identity needs to be preferred explicitly.
 	if e.zstd != nil && q.zstd > 0 && q.zstd >= quality {
@@ -137,14 +141,31 @@ func (e *encoded) choose(accept []string) *body {
 	return best
 }
 
+// asked compresses what does not pay, for who does not take it as it is. Who takes
+// nothing that there is gets it as it is all the same (RFC 9110, section 12.1).
+func (e *encoded) asked(q qualities) *body {
+	tag := strings.Trim(e.identity.etag[0], `"`)
+	switch {
+	case q.zstd > 0 && q.zstd >= q.gzip:
+		return bodyIn(zstdEncoder().EncodeAll(e.identity.bytes, nil), tag, "zstd")
+	case q.gzip > 0:
+		return bodyIn(gzipped(e.identity.bytes), tag, "gzip")
+	}
+	return &e.identity
+}
+
 // qualities are the weights of an Accept-Encoding header, in thousandths. What
 // is not mentioned has weight 0.
-type qualities struct{ gzip, zstd, identity int }
+type qualities struct {
+	gzip, zstd, identity int
+	// noIdentity: a body as it is would not be taken.
+	noIdentity bool
+}
 
 // accepted reads Accept-Encoding (RFC 9110, section 12.5.3).
 func accepted(headers []string) qualities {
 	const unset = -1
-	q, star := qualities{unset, unset, unset}, 0
+	q, star := qualities{gzip: unset, zstd: unset, identity: unset}, unset
 	for _, header := range headers {
 		for item := range strings.SplitSeq(header, ",") {
 			coding, parameters, _ := strings.Cut(item, ";")
@@ -161,11 +182,12 @@ func accepted(headers []string) qualities {
 			}
 		}
 	}
+	q.noIdentity = q.identity == 0 || q.identity == unset && star == 0
 	if q.gzip == unset {
-		q.gzip = star
+		q.gzip = max(star, 0)
 	}
 	if q.zstd == unset {
-		q.zstd = star
+		q.zstd = max(star, 0)
 	}
 	q.identity = max(q.identity, 0)
 	return q

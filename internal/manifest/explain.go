@@ -139,7 +139,9 @@ func (s *Service) mayExplain(r *http.Request, host string) (who string, p *Probl
 	case s.explainers <- struct{}{}:
 		defer func() { <-s.explainers }()
 	default:
-		return "", problem(CodeBusy, "as many explanations are under way as are allowed at a time: ask again")
+		p := problem(CodeBusy, "as many explanations are under way as are allowed at a time: ask again")
+		p.retryAfter = 1
+		return "", p
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), reviewTimeout)
 	defer cancel()

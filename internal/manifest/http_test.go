@@ -155,7 +155,8 @@ func TestADocumentIsServedInTheEncodingThatIsPreferred(t *testing.T) {
 		"gzip": func(s string) string { return readAll(t, must(gzip.NewReader(strings.NewReader(s)))) },
 		"zstd": func(s string) string { return readAll(t, must(zstd.NewReader(strings.NewReader(s)))) },
 	}
-	for accept, want := range map[string]string{"identity": "", "gzip, deflate, br": "gzip", "gzip, deflate, br, zstd": "zstd", "gzip;q=0": ""} {
+	for accept, want := range map[string]string{"identity": "", "gzip, deflate, br": "gzip", "gzip, deflate, br, zstd": "zstd", "gzip;q=0": "",
+		"gzip;q=0.5, zstd;q=0.4, identity;q=0.1": "gzip", "gzip;q=0.2, identity;q=0.3": "", "*": "zstd", "identity;q=0": "", "identity;q=0, gzip": "gzip", "*;q=0, zstd": "zstd"} {
 		t.Run(accept, func(t *testing.T) {
 			got := f.get(shopPath, "Accept-Encoding", accept)
 			etag := plain
@@ -288,7 +289,7 @@ func TestKeysAndConfig(t *testing.T) {
 			"poll": map[string]any{"intervalSeconds": 1800.0, "minSeconds": 300.0},
 			"urls": map[string]any{
 				"programs": base + "/v1/hosts/wallet/programs", "program": base + "/v1/hosts/wallet/programs/{appID}?channel={channel}",
-				"blob": base + "/v1/blobs/sha256/{hex}", "keys": base + "/v1/keys", "resolve": base + "/v1/hosts/wallet/resolve",
+				"blob": base + "/v1/blobs/sha256/{hex}", "keys": base + "/v1/keys", "events": base + "/v1/hosts/wallet/events", "resolve": base + "/v1/hosts/wallet/resolve",
 				"dimina": base + "/dimina/v1/hosts/wallet/{appID}.json?user={user}&channel={channel}",
 			},
 		},
@@ -296,7 +297,7 @@ func TestKeysAndConfig(t *testing.T) {
 			"host": "bank", "dialects": []any{"Signed"}, "keys": keys, "poll": map[string]any{"intervalSeconds": 1800.0, "minSeconds": 300.0},
 			"urls": map[string]any{
 				"programs": base + "/v1/hosts/bank/programs", "program": base + "/v1/hosts/bank/programs/{appID}?channel={channel}",
-				"blob": base + "/v1/blobs/sha256/{hex}", "keys": base + "/v1/keys",
+				"blob": base + "/v1/blobs/sha256/{hex}", "keys": base + "/v1/keys", "events": base + "/v1/hosts/bank/events",
 			},
 		},
 	} {

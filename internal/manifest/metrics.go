@@ -31,6 +31,12 @@ type metrics struct {
 
 	reports *prometheus.CounterVec
 	ignored *prometheus.CounterVec
+
+	limited       *prometheus.CounterVec
+	streams       prometheus.Gauge
+	streamEnds    *prometheus.CounterVec
+	events        *prometheus.CounterVec
+	eventsDropped prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -56,7 +62,7 @@ func newMetrics() *metrics {
 			Help: "ConfigMaps that were not taken over, by reason; the last good content stays in service."}, []string{"reason"}),
 		kept: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + "not_current",
 			Help: "ConfigMaps that are bad or gone at present, by reason; the last good content, if any, is in service."}, []string{"reason"}),
-		watchFails: counter("watch_errors_total", "Failures to list or watch the publication namespace."),
+		watchFails: counter("watch_errors_total", "Failures to list or watch the publication namespace, or to read the folder that is served from."),
 		keyFails:   counter("key_reload_errors_total", "Failures to read the trusted keys again; those read before stay."),
 		diskFails:  counter("state_write_errors_total", "Failures to write the disk copy; it is tried again."),
 		blobs: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "blob_cache_requests_total",
@@ -67,9 +73,18 @@ func newMetrics() *metrics {
 			Help: "Reports of host apps that were counted, by event."}, []string{"event"}),
 		ignored: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "reports_ignored_total",
 			Help: "Reports that were not counted, by reason: event, version or repeated."}, []string{"reason"}),
+		limited: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "limited_total",
+			Help: "Requests that were refused because their client address asked too often, by what they asked for."}, []string{"limit"}),
+		streams: gauge("event_streams", "Streams of events that are open."),
+		streamEnds: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "event_streams_ended_total",
+			Help: "Streams of events that ended, by reason: client, revoked, lifetime or shutdown."}, []string{"reason"}),
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "events_total",
+			Help: "Events that were sent, by type: changed, or reset for those who may have missed one."}, []string{"type"}),
+		eventsDropped: counter("events_dropped_total", "Events that were not kept for clients that do not read; they are sent one reset instead."),
 	}
 	m.registry.MustRegister(m.requests, m.durations, m.documents, m.hostApps, m.changed, m.swaps, m.rejected, m.kept,
 		m.watchFails, m.keyFails, m.diskFails, m.blobs, m.blobCached, m.blobLoaded, m.reports, m.ignored,
+		m.limited, m.streams, m.streamEnds, m.events, m.eventsDropped,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

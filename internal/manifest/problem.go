@@ -32,6 +32,7 @@ const (
 	CodeForbidden           = "Forbidden"           // the Kubernetes user lacks verb explain
 	CodeReviewUnavailable   = "ReviewUnavailable"   // the Kubernetes API cannot be asked who may know; try again later
 	CodeBusy                = "Busy"                // too many at a time; try again
+	CodeTooManyRequests     = "TooManyRequests"     // the client's address asks too often; see Retry-After
 	CodeInternal            = "Internal"            // a defect of the service
 )
 
@@ -64,6 +65,7 @@ var kinds = map[string]struct {
 	CodeForbidden:           {http.StatusForbidden, "You may not know this"},
 	CodeReviewUnavailable:   {http.StatusServiceUnavailable, "It cannot be found out who may know this"},
 	CodeBusy:                {http.StatusServiceUnavailable, "Too many ask at a time"},
+	CodeTooManyRequests:     {http.StatusTooManyRequests, "Too many requests"},
 	CodeInternal:            {http.StatusInternalServerError, "The service failed"},
 }
 
@@ -83,6 +85,8 @@ type Problem struct {
 	allow string
 	// challenge says how to authenticate.
 	challenge string
+	// retryAfter is when it makes sense to ask again, in seconds.
+	retryAfter int
 }
 
 // problem makes a problem of a kind. The format must not be given keys of users.
@@ -113,6 +117,9 @@ func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	if p.allow != "" {
 		h.Set("Allow", p.allow)
+	}
+	if p.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}
 	if p.challenge != "" {
 		h.Set("WWW-Authenticate", p.challenge)

@@ -228,7 +228,7 @@ func TestCountsOfWhatIsGoneDoNotPileUp(t *testing.T) {
 		v := &document.Variant{Digest: fmt.Sprintf("sha256:%064d", n)}
 		h := newHost(&delivery.HostAppConfig{}, map[slot]*program{
 			{"com.example.shop", document.ChannelRelease}: {entry: &entry{doc: &document.Release{AppID: "com.example.shop", Stable: v}}},
-		})
+		}, mark{})
 		present = &snapshot{hosts: map[string]*host{"wallet": h}}
 		if why := c.add(h, &report{AppID: "com.example.shop", Digest: v.Digest, Event: "launch"}); why != "" {
 			t.Fatalf("version %d is not counted: %s", n, why)

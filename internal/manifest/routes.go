@@ -14,28 +14,51 @@ import (
 // handler answers a request, or returns the problem that is the answer.
 type handler func(w http.ResponseWriter, r *http.Request) *Problem
 
-// Handler serves host apps.
-func (s *Service) Handler() http.Handler {
-	mux := http.NewServeMux()
+// address is a pattern of paths, and what answers there.
+type address struct {
+	pattern string
+	methods []string
+	handler handler
+}
+
+// addressesOfHosts are all that host apps can ask for.
+func (s *Service) addressesOfHosts() []address {
+	var all []address
 	get := func(pattern string, h handler) {
-		mux.Handle(pattern, s.route(pattern, h, http.MethodGet, http.MethodHead))
+		all = append(all, address{pattern, []string{http.MethodGet, http.MethodHead}, h})
 	}
+	post := func(pattern string, h handler) { all = append(all, address{pattern, []string{http.MethodPost}, h}) }
 	get("/v1/hosts/{host}/programs", s.onHost(s.getPrograms))
 	get("/v1/hosts/{host}/programs/{appID}", s.onHost(s.getProgram))
 	get("/v1/hosts/{host}/config.json", s.onHost(s.getConfig))
 	get("/v1/blobs/sha256/{hex}", s.forAll(s.getBlob))
 	get("/v1/keys", s.forAll(s.getKeys))
 	get("/dimina/v1/hosts/{host}/{file}", s.onHost(s.getDimina))
-	const resolve = "/v1/hosts/{host}/resolve"
-	mux.Handle(resolve, s.route(resolve, s.onHost(s.postResolve), http.MethodPost))
-	const reports = "/v1/hosts/{host}/reports"
-	mux.Handle(reports, s.route(reports, s.onHost(s.postReports), http.MethodPost))
-	const explain = "/v1/hosts/{host}/explain"
-	mux.Handle(explain, s.route(explain, s.postExplain, http.MethodPost))
-	mux.Handle("/", s.route("/", func(http.ResponseWriter, *http.Request) *Problem {
+	get("/v1/hosts/{host}/events", s.limit(limitEvents, s.onHost(s.getEvents)))
+	post("/v1/hosts/{host}/resolve", s.limit(limitResolve, s.onHost(s.postResolve)))
+	post("/v1/hosts/{host}/reports", s.limit(limitReports, s.onHost(s.postReports)))
+	post("/v1/hosts/{host}/explain", s.limit(limitExplain, s.postExplain))
+	return all
+}
+
+// Handler serves host apps.
+func (s *Service) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, a := range s.addressesOfHosts() {
+		mux.Handle(a.pattern, s.route(a.pattern, a.handler, a.methods...))
+	}
+	nowhere := s.route("/", func(http.ResponseWriter, *http.Request) *Problem {
 		return problem(CodeNotFound, "no address of this service has this path")
-	}))
-	return mux
+	})
+	mux.Handle("/", nowhere)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The mux would send it elsewhere, with all that the query says of a user.
+		if strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.Path, "/.") {
+			nowhere.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // route counts, measures and answers problems for one pattern. Without methods

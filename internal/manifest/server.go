@@ -78,6 +78,7 @@ func (s *Service) Serve(ctx context.Context, o ServeOptions) error {
 func (s *Service) drain(public *http.Server, o *ServeOptions) error {
 	s.draining.Store(true)
 	time.Sleep(o.ShutdownDelay)
+	s.streams.end() // not earlier: who comes back now is sent elsewhere
 	ctx, cancel := context.WithTimeout(context.Background(), o.ShutdownTimeout)
 	defer cancel()
 	if err := public.Shutdown(ctx); err != nil {

@@ -1,10 +1,12 @@
 package manifest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -26,6 +28,9 @@ type Options struct {
 	// Client may get, list and watch ConfigMaps in Namespace; nothing else is asked of it, but
 	// to create TokenReviews and SubjectAccessReviews where Explain is set.
 	Client kubernetes.Interface
+	// From is a folder with published ConfigMaps as files. When it is set, the documents come from
+	// there instead of a cluster: Client and Namespace may be unset.
+	From string
 	// Namespace is the publication namespace.
 	Namespace string
 	// TrustedKeys is a PEM file, or a folder of them, with the public keys whose
@@ -46,6 +51,17 @@ type Options struct {
 	PublicURL string
 	// Explain lets people with verb explain on a host app ask what one of its users gets, and why.
 	Explain bool
+	// Limits are for each client address. Zero: there are none.
+	Limits Limits
+	// TrustedProxies are believed when they say for whom they ask; they are not limited themselves.
+	TrustedProxies []netip.Prefix
+	// ProxyHeader is where they say it: X-Forwarded-For or Forwarded. Empty: X-Forwarded-For.
+	ProxyHeader string
+	// MaxStreams bounds how many host apps may listen for events at a time, and
+	// MaxStreamsPerAddress how many from one client address. Zero: 5000 and 500.
+	MaxStreams, MaxStreamsPerAddress int
+	// Profiles lets the private address serve profiles of the running program.
+	Profiles bool
 	// ReloadEvery is how often files are looked at for changes. Zero: 5 s.
 	ReloadEvery time.Duration
 	// Log gets structured lines; no line ever holds a user's key.
@@ -74,6 +90,11 @@ type Service struct {
 	draining atomic.Bool
 	// explainers has a place for each explanation that is allowed at a time.
 	explainers chan struct{}
+	addresses  addresses
+	clients    *clients
+	streams    *streams
+	// toldProxy: the log has that there seems to be a proxy that is not trusted.
+	toldProxy atomic.Bool
 }
 
 // New reads the trusted keys and the disk copy, and opens the blob cache. It does
@@ -87,7 +108,10 @@ func New(o Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{options: o, log: o.Log, metrics: newMetrics(), explainers: make(chan struct{}, explainersAtOnce)}
+	s.addresses = addresses{proxies: o.TrustedProxies, header: o.ProxyHeader}
+	s.clients, s.streams = newClients(o.Limits), newStreams(o.MaxStreams, o.MaxStreamsPerAddress, s.metrics)
 	s.store = newStore(o.Log, s.metrics, o.Now, keys)
+	s.store.swapped = s.announce
 	s.counts, s.instance, s.started = newCounts(s.store.current.Load), newInstance(), o.Now()
 	s.blobs, err = openBlobCache(o.CacheDir, o.CacheBytes, o.MaxBlobBytes, o.Blobs, s.metrics)
 	if err != nil {
@@ -103,9 +127,9 @@ func New(o Options) (*Service, error) {
 
 func (o *Options) complete() error {
 	switch {
-	case o.Client == nil:
+	case o.Client == nil && (o.From == "" || o.Explain):
 		return errors.New("the manifest service needs a Kubernetes client")
-	case o.Namespace == "":
+	case o.Namespace == "" && o.From == "":
 		return errors.New("the manifest service needs the publication namespace")
 	case o.TrustedKeys == "":
 		return errors.New("the manifest service needs the trusted keys")
@@ -119,15 +143,14 @@ func (o *Options) complete() error {
 		}
 		o.PublicURL = u.Scheme + "://" + u.Host
 	}
-	if o.CacheBytes == 0 {
-		o.CacheBytes = 4 << 30
+	var err error
+	if o.ProxyHeader, err = checkHeader(o.ProxyHeader); err != nil {
+		return err
 	}
-	if o.MaxBlobBytes == 0 {
-		o.MaxBlobBytes = 1 << 30
-	}
-	if o.ReloadEvery == 0 {
-		o.ReloadEvery = 5 * time.Second
-	}
+	o.CacheBytes = cmp.Or(o.CacheBytes, 4<<30)
+	o.MaxBlobBytes = cmp.Or(o.MaxBlobBytes, 1<<30)
+	o.MaxStreams, o.MaxStreamsPerAddress = cmp.Or(o.MaxStreams, 5000), cmp.Or(o.MaxStreamsPerAddress, 500)
+	o.ReloadEvery = cmp.Or(o.ReloadEvery, 5*time.Second)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -164,7 +187,7 @@ func (s *Service) becomeReady(by string) {
 // copy was loaded, and the service is not about to end.
 func (s *Service) Ready() bool { return s.ready.Load() && !s.draining.Load() }
 
-// Run watches the publication namespace and the trusted keys, and writes the disk
+// Run watches the publication namespace, or the folder, and the trusted keys, and writes the disk
 // copy, until the context ends.
 func (s *Service) Run(ctx context.Context) error {
 	stopped := make(chan struct{})
@@ -184,7 +207,11 @@ func (s *Service) Run(ctx context.Context) error {
 			})
 		}
 	}()
-	err := s.watch(ctx)
+	watch := s.watch
+	if s.options.From != "" {
+		watch = s.watchFolder
+	}
+	err := watch(ctx)
 	<-stopped
 	endDisk()
 	<-written

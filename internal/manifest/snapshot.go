@@ -35,6 +35,8 @@ type snapshot struct {
 type host struct {
 	config   *delivery.HostAppConfig
 	programs map[slot]*program
+	// mark stands for what the list has.
+	mark mark
 	// list is made when it is first asked for, for it is long and most
 	// changes are never listed before the next one.
 	list func() *encoded
@@ -47,8 +49,8 @@ type program struct {
 	block *delivery.Block
 }
 
-func newHost(config *delivery.HostAppConfig, programs map[slot]*program) *host {
-	h := &host{config: config, programs: programs}
+func newHost(config *delivery.HostAppConfig, programs map[slot]*program, m mark) *host {
+	h := &host{config: config, programs: programs, mark: m}
 	h.list = sync.OnceValue(h.encodeList)
 	return h
 }
@@ -86,7 +88,7 @@ func (h *host) encodeList() *encoded {
 	first := true
 	for _, s := range slots {
 		p := h.programs[s]
-		if p.block != nil || p.doc.Availability == document.Hidden || s.channel != document.ChannelRelease {
+		if !p.listed(s) {
 			continue
 		}
 		if !first {

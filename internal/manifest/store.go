@@ -25,6 +25,8 @@ type store struct {
 	accepted func(*record)
 	// forgotten is told the name of a ConfigMap that is gone and that nobody is served from. It must not block.
 	forgotten func(name string)
+	// swapped is told of every new snapshot when it is in service, in order. It must not block.
+	swapped func(c *change, next *snapshot)
 
 	current atomic.Pointer[snapshot]
 	keys    atomic.Pointer[keySet]
@@ -60,6 +62,7 @@ type hostState struct {
 func newStore(log logr.Logger, m *metrics, now func() time.Time, keys *keySet) *store {
 	st := &store{
 		log: log, metrics: m, now: now, accepted: func(*record) {}, forgotten: func(string) {},
+		swapped: func(*change, *snapshot) {},
 		entries: map[string]*entry{}, hosts: map[string]*hostState{}, configs: map[string]string{},
 		wins: map[*entry]int{}, bad: map[string]badRecord{},
 	}
