@@ -123,8 +123,6 @@ func (s *Service) getEvents(w http.ResponseWriter, r *http.Request, h *host) *Pr
 	}
 	beginEvents(w)
 	out := &eventWriter{w: w, control: http.NewResponseController(w), patience: s.streams.times.write}
-	// The server's limits are for requests that end. A connection without deadlines needs no others.
-	_ = out.control.SetReadDeadline(time.Time{})
 	why := endedClient
 	if out.send(s.greeting(h.mark.id(), r.Header.Get("Last-Event-ID"))) {
 		why = s.follow(r, one, out)

@@ -221,9 +221,10 @@ func TestWhoMissedSomethingIsToldSoByEveryReplica(t *testing.T) {
 	f.publish(shop())
 	l := f.listen()
 	l.want(reset)
-	f.publish(shop(sequence(1001)), programOf("com.example.other", 1))
+	f.publish(shop(sequence(1001)))
 	l.want(changed("com.example.shop", 1001))
 	middle := l.id
+	f.publish(programOf("com.example.other", 1))
 	l.want(changed("com.example.other", 1))
 	l.close()
 
@@ -334,11 +335,15 @@ func TestAClientThatStopsReadingIsCutOff(t *testing.T) {
 	defer connection.Close()
 	fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", eventsPath)
 	ended := f.service.metrics.streamEnds.WithLabelValues(endedClient)
-	for n := int64(0); testutil.ToFloat64(ended) == 0; n++ {
+	many := map[string]int64{}
+	for n := range maxPending {
+		many[fmt.Sprintf("com.example.%0*d", 50, n)] = 1
+	}
+	for testutil.ToFloat64(ended) == 0 {
 		if t.Context().Err() != nil {
 			t.Fatal("it is never cut off")
 		}
-		f.service.streams.tell("wallet", map[string]int64{strings.Repeat("x", 64<<10): n}, "id")
+		f.service.streams.tell("wallet", many, "id")
 		runtime.Gosched()
 	}
 	if f.service.streams.any("wallet") {

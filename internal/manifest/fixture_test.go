@@ -43,6 +43,8 @@ type fixture struct {
 	server  *httptest.Server
 	logs    *logBook
 	options Options
+	// heard is told of each answer, by what openapi.yaml calls it.
+	heard func(operation, answer string)
 }
 
 // logBook collects lines of the log.
@@ -94,7 +96,11 @@ func (f *fixture) start() {
 		f.t.Fatal(err)
 	}
 	f.service = service
-	f.server = httptest.NewServer(service.Handler())
+	handler := service.Handler()
+	if _, isTest := f.t.(*testing.T); isTest { // benchmarks measure the service alone
+		handler = watched(f.t, handler, f.heard)
+	}
+	f.server = httptest.NewServer(handler)
 	f.t.Cleanup(f.server.Close)
 }
 

@@ -33,6 +33,7 @@ func (s *Service) addressesOfHosts() []address {
 	get("/v1/hosts/{host}/config.json", s.onHost(s.getConfig))
 	get("/v1/blobs/sha256/{hex}", s.forAll(s.getBlob))
 	get("/v1/keys", s.forAll(s.getKeys))
+	get("/v1/openapi.json", s.forAll(s.getDescription))
 	get("/dimina/v1/hosts/{host}/{file}", s.onHost(s.getDimina))
 	get("/v1/hosts/{host}/events", s.limit(limitEvents, s.onHost(s.getEvents)))
 	post("/v1/hosts/{host}/resolve", s.limit(limitResolve, s.onHost(s.postResolve)))
