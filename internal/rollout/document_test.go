@@ -168,6 +168,46 @@ func TestRenewalKeepsTheSequence(t *testing.T) {
 	})
 }
 
+// Whatever a Rollout waits for, its document never expires: host apps would adopt nothing
+// any more, and could not tell why.
+func TestADocumentIsRenewedInEveryState(t *testing.T) {
+	paused := func(p *Plan) { p.Paused = true }
+	for name, test := range map[string]struct {
+		plan     Plan
+		recorded status
+		seen     Seen
+	}{
+		"at rest":                      {planTo("1.0.0"), released(), seeing("1.0.0")},
+		"at rest and paused":           {planTo("1.0.0").with(paused), released(), seeing("1.0.0")},
+		"under way and paused":         {planTo("1.1.0", percent(5), person()).with(paused), underWay(1, 500, published), seeing("1.1.0")},
+		"waiting for a person":         {planTo("1.1.0", percent(5), person()), underWay(1, 500, published), seeing("1.1.0")},
+		"waiting for an approval":      {planTo("1.1.0"), underWay(1, 500, published), seeing("1.1.0", unapproved)},
+		"after an abort":               {planTo("1.1.0"), aborted(), seeing("1.1.0")},
+		"while the program is away":    {planTo("1.0.0"), released(), seeing("1.0.0", func(s *Seen) { s.Program = nil })},
+		"while something is not right": {planTo("1.1.0"), released(), seeing("1.1.0", func(s *Seen) { s.Candidate.Problem = &Hold{"VersionNotFound", "gone"} })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := now
+			st := Decide(test.plan, test.recorded, test.seen, at).Status
+			for range 20 {
+				move := Decide(test.plan, st, test.seen, at)
+				if move.Recheck <= 0 || move.Recheck > renewed {
+					t.Fatalf("it is looked at again after %s, want at most %s", move.Recheck, renewed)
+				}
+				at, st = at.Add(move.Recheck), move.Status
+				next := Decide(test.plan, st, test.seen, at).Status
+				if age := at.Sub(next.Document.IssuedAt.Time); age >= renewed {
+					t.Fatalf("the document is %s old", age)
+				}
+				if next.Document.IssuedAt.Before(&st.Document.IssuedAt) {
+					t.Fatal("the time of issue falls")
+				}
+				st = next
+			}
+		})
+	}
+}
+
 func TestTheSequence(t *testing.T) {
 	renamed := func(s *Seen) { s.Program.DisplayName = "Shoppe" }
 	for name, test := range map[string]struct {
