@@ -18,11 +18,28 @@ import (
 const minCompressed = 512
 
 // encoded is a body in each encoding that pays, with the headers that go with
-// it, made once and served often. It is immutable.
+// it, made once and served often. What is seen of it never changes.
 type encoded struct {
 	contentType []string
 	identity    body
-	gzip, zstd  *body // nil: not worth it
+	gzip, zstd  onDemand
+}
+
+// onDemand is a body that is made when somebody first asks for it: most of what is
+// published is asked for in one encoding, and some of it never.
+type onDemand struct {
+	once sync.Once
+	body *body // nil: not worth it
+}
+
+// of is raw in the coding; nil: not worth it.
+func (c *onDemand) of(raw *body, coding string, compress func([]byte) []byte) *body {
+	c.once.Do(func() {
+		if len(raw.bytes) >= minCompressed {
+			c.body = worthwhile(raw, compress(raw.bytes), coding)
+		}
+	})
+	return c.body
 }
 
 // body is a body in one encoding. The headers are slices because that is what
@@ -40,7 +57,8 @@ var (
 )
 
 func newZstdEncoder() *zstd.Encoder {
-	// Documents are small: a small window keeps decoders small, and one encoder is enough for one writer.
+	// Documents are small: a small window keeps decoders small, and one encoder is enough,
+	// for each document is encoded once.
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(256<<10))
 	if err != nil {
 		panic("the options of the zstd encoder are constants: " + err.Error())
@@ -54,13 +72,10 @@ func encode(contentType string, raw []byte) *encoded {
 	sum := sha256.Sum256(raw)
 	tag := base64.RawURLEncoding.EncodeToString(sum[:16])
 	e.identity = body{bytes: raw, etag: []string{`"` + tag + `"`}, length: lengthOf(raw)}
-	if len(raw) < minCompressed {
-		return e
-	}
-	e.gzip = worthwhile(raw, gzipped(raw), tag, "gzip")
-	e.zstd = worthwhile(raw, zstdEncoder().EncodeAll(raw, nil), tag, "zstd")
 	return e
 }
+
+func zstandard(raw []byte) []byte { return zstdEncoder().EncodeAll(raw, nil) }
 
 // gzipWriter is kept because making one takes longer than a document does.
 var gzipWriter = struct {
@@ -76,22 +91,23 @@ func gzipped(raw []byte) []byte {
 	// Writing to memory does not fail.
 	_, _ = gzipWriter.Write(raw)
 	_ = gzipWriter.Close()
-	return bytes.Clone(buffer.Bytes())
+	return buffer.Bytes()
 }
 
 // worthwhile returns the compressed body if it saves at least a tenth.
-func worthwhile(raw, compressed []byte, tag, coding string) *body {
-	if len(compressed)*10 > len(raw)*9 {
+func worthwhile(raw *body, compressed []byte, coding string) *body {
+	if len(compressed)*10 > len(raw.bytes)*9 {
 		return nil
 	}
-	return bodyIn(compressed, tag, coding)
+	return bodyIn(raw, compressed, coding)
 }
 
-func bodyIn(compressed []byte, tag, coding string) *body {
+func bodyIn(raw *body, compressed []byte, coding string) *body {
 	return &body{
-		bytes: compressed, length: lengthOf(compressed), encoding: []string{coding},
+		// The encoders leave room that nobody needs.
+		bytes: bytes.Clone(compressed), length: lengthOf(compressed), encoding: []string{coding},
 		// A tag names bytes, so each encoding has its own (RFC 9110, section 8.8.3).
-		etag: []string{`"` + tag + "-" + coding + `"`},
+		etag: []string{strings.TrimSuffix(raw.etag[0], `"`) + "-" + coding + `"`},
 	}
 }
 
@@ -126,17 +142,24 @@ func (e *encoded) serve(w http.ResponseWriter, r *http.Request, cacheControl []s
 
 func (e *encoded) choose(accept []string) *body {
 	best := &e.identity
-	q := accepted(accept)
-	if q.noIdentity && e.gzip == nil && e.zstd == nil {
-		return e.asked(q)
+	if len(accept) == 0 {
+		return best
 	}
+	q := accepted(accept)
 	quality := q.identity
 	// The smaller encoding is tried first, and identity needs to be preferred explicitly.
-	if e.zstd != nil && q.zstd > 0 && q.zstd >= quality {
-		best, quality = e.zstd, q.zstd
+	if q.zstd > 0 && q.zstd >= quality {
+		if b := e.zstd.of(&e.identity, "zstd", zstandard); b != nil {
+			best, quality = b, q.zstd
+		}
 	}
-	if e.gzip != nil && q.gzip > 0 && (q.gzip > quality || best == &e.identity && q.gzip >= quality) {
-		best = e.gzip
+	if q.gzip > 0 && (q.gzip > quality || best == &e.identity && q.gzip >= quality) {
+		if b := e.gzip.of(&e.identity, "gzip", gzipped); b != nil {
+			best = b
+		}
+	}
+	if best == &e.identity && q.noIdentity {
+		return e.asked(q)
 	}
 	return best
 }
@@ -144,12 +167,11 @@ func (e *encoded) choose(accept []string) *body {
 // asked compresses what does not pay, for who does not take it as it is. Who takes
 // nothing that there is gets it as it is all the same (RFC 9110, section 12.1).
 func (e *encoded) asked(q qualities) *body {
-	tag := strings.Trim(e.identity.etag[0], `"`)
 	switch {
 	case q.zstd > 0 && q.zstd >= q.gzip:
-		return bodyIn(zstdEncoder().EncodeAll(e.identity.bytes, nil), tag, "zstd")
+		return bodyIn(&e.identity, zstandard(e.identity.bytes), "zstd")
 	case q.gzip > 0:
-		return bodyIn(gzipped(e.identity.bytes), tag, "gzip")
+		return bodyIn(&e.identity, gzipped(e.identity.bytes), "gzip")
 	}
 	return &e.identity
 }

@@ -43,8 +43,11 @@ func TestTheEncodingIsChosenByWeight(t *testing.T) {
 
 func TestWhatDoesNotShrinkIsNotCompressed(t *testing.T) {
 	for name, text := range map[string]string{"short": "mini", "random": string(randomBytes())} {
-		if e := encode("text/plain", []byte(text)); e.gzip != nil || e.zstd != nil {
-			t.Errorf("%s: compressed", name)
+		e := encode("text/plain", []byte(text))
+		for _, accept := range []string{"gzip", "zstd"} {
+			if got := e.choose([]string{accept}); got != &e.identity {
+				t.Errorf("%s: compressed by %s", name, accept)
+			}
 		}
 	}
 }

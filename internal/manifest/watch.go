@@ -2,7 +2,7 @@ package manifest
 
 import (
 	"context"
-	"fmt"
+	"maps"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,21 +21,37 @@ const published = v1alpha1.PublishedLabel + "=true," +
 	delivery.DocumentLabel + " in (" + delivery.KindRollout + "," + delivery.KindHostApp + "," + delivery.KindKeys + ")"
 
 // mailbox keeps the latest state of each ConfigMap until the store takes it:
-// under many writes only the last of each counts.
+// under many writes only the last of each counts. It is all that a reflector fills:
+// an informer would hold every document a second time.
 type mailbox struct {
 	mu      sync.Mutex
 	pending map[string]*record // nil: gone
-	wake    chan struct{}
+	// there are the names of all ConfigMaps that the API server has.
+	there map[string]bool
+	wake  chan struct{}
+	// listed is closed after the first list.
+	listed     chan struct{}
+	listedOnce sync.Once
 }
 
 func newMailbox() *mailbox {
-	return &mailbox{pending: map[string]*record{}, wake: make(chan struct{}, 1)}
+	return &mailbox{pending: map[string]*record{}, there: map[string]bool{}, wake: make(chan struct{}, 1), listed: make(chan struct{})}
 }
 
 func (m *mailbox) put(name string, r *record) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.note(name, r)
+}
+
+// note is put for who holds the lock.
+func (m *mailbox) note(name string, r *record) {
 	m.pending[name] = r
+	if r == nil {
+		delete(m.there, name)
+	} else {
+		m.there[name] = true
+	}
 	select {
 	case m.wake <- struct{}{}:
 	default: // somebody was woken already
@@ -49,37 +65,82 @@ func (m *mailbox) take() []update {
 	for name, r := range m.pending {
 		updates = append(updates, update{name: name, record: r})
 	}
-	clear(m.pending)
+	m.pending = map[string]*record{} // a new one, for that of the first list is large
 	return updates
 }
+
+// names are of all ConfigMaps that are there.
+func (m *mailbox) names() map[string]bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.there)
+}
+
+// Add is part of cache.ReflectorStore, as are the methods below.
+func (m *mailbox) Add(object any) error { return m.Update(object) }
+
+// Update takes what a ConfigMap now is.
+func (m *mailbox) Update(object any) error {
+	if cm, ok := object.(*corev1.ConfigMap); ok {
+		m.put(cm.Name, recordOf(cm))
+	}
+	return nil
+}
+
+// Delete takes that a ConfigMap is gone.
+func (m *mailbox) Delete(object any) error {
+	if cm, ok := object.(*corev1.ConfigMap); ok {
+		m.put(cm.Name, nil)
+	}
+	return nil
+}
+
+// Replace takes a list: what is not in it was deleted while nobody watched.
+func (m *mailbox) Replace(objects []any, _ string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before := m.there
+	m.there = make(map[string]bool, len(objects))
+	for _, object := range objects {
+		if cm, ok := object.(*corev1.ConfigMap); ok {
+			m.note(cm.Name, recordOf(cm))
+		}
+	}
+	for name := range before {
+		if !m.there[name] {
+			m.note(name, nil)
+		}
+	}
+	m.listedOnce.Do(func() { close(m.listed) })
+	return nil
+}
+
+// Resync has nothing to do: nothing is ever asked to be repeated.
+func (m *mailbox) Resync() error { return nil }
+
+// Transformer keeps what the service does not read from being held until a list is complete.
+func (m *mailbox) Transformer() cache.TransformFunc { return strip }
 
 // watch keeps the store up to date until the context ends. It needs get, list
 // and watch on the ConfigMaps of the namespace and nothing else. While the API is
 // away it tries again, and what is in the store stays.
 func (s *Service) watch(ctx context.Context) error {
-	informer := cache.NewSharedIndexInformer(s.listWatch(), new(corev1.ConfigMap), 0, cache.Indexers{})
-	if err := informer.SetTransform(strip); err != nil {
-		return fmt.Errorf("preparing the watch: %w", err)
-	}
 	box := newMailbox()
-	registration, err := informer.AddEventHandler(box.handler())
-	if err != nil {
-		return fmt.Errorf("preparing the watch: %w", err)
-	}
+	reflector := cache.NewReflectorWithOptions(s.listWatch(), new(corev1.ConfigMap), box, cache.ReflectorOptions{Name: "published"})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		informer.RunWithContext(ctx)
+		reflector.RunWithContext(ctx)
 	}()
 	defer func() { <-done }()
 
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-registration.HasSyncedChecker().Done():
+	case <-box.listed:
 	}
 	s.store.apply(box.take())
-	s.store.vanishedExcept(namesIn(informer.GetStore()))
+	s.store.vanishedExcept(box.names())
 	s.becomeReady("the first list")
 	for {
 		select {
@@ -94,17 +155,17 @@ func (s *Service) watch(ctx context.Context) error {
 // listWatch lists and watches what is published, and tells when that stops and
 // begins to work: an informer keeps a connection that is refused to itself.
 func (s *Service) listWatch() cache.ListerWatcher {
-	maps := s.options.Client.CoreV1().ConfigMaps(s.options.Namespace)
+	configMaps := s.options.Client.CoreV1().ConfigMaps(s.options.Namespace)
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			o.LabelSelector = published
-			list, err := maps.List(ctx, o)
+			list, err := configMaps.List(ctx, o)
 			s.reached(ctx, err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			o.LabelSelector = published
-			w, err := maps.Watch(ctx, o)
+			w, err := configMaps.Watch(ctx, o)
 			s.reached(ctx, err)
 			return w, err
 		},
@@ -129,60 +190,29 @@ func (s *Service) reached(ctx context.Context, err error) {
 	}
 }
 
-func (m *mailbox) handler() cache.ResourceEventHandler {
-	put := func(object any) {
-		if cm, ok := object.(*corev1.ConfigMap); ok {
-			m.put(cm.Name, recordOf(cm))
-		}
-	}
-	return cache.ResourceEventHandlerFuncs{
-		AddFunc:    put,
-		UpdateFunc: func(_, object any) { put(object) },
-		DeleteFunc: func(object any) {
-			key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(object)
-			if err != nil {
-				return // only objects with a name were ever added
-			}
-			m.put(nameOf(key), nil)
-		},
-	}
-}
-
 func recordOf(cm *corev1.ConfigMap) *record {
-	return &record{Name: cm.Name, Kind: cm.Labels[delivery.DocumentLabel], Data: cm.Data}
+	return &record{Name: cm.Name, Kind: cm.Labels[delivery.DocumentLabel], Data: read(cm)}
 }
 
-// strip leaves of a ConfigMap what the service reads, for all of them are held
-// in memory.
-func strip(object any) (any, error) {
-	cm, ok := object.(*corev1.ConfigMap)
-	if !ok {
-		return object, nil
-	}
+// read has the keys of a ConfigMap that the service reads.
+func read(cm *corev1.ConfigMap) map[string]string {
 	data := map[string]string{}
 	for _, key := range []string{delivery.KeyEnvelope, delivery.KeyRepository, delivery.KeyHostApp, delivery.KeyChain} {
 		if value, ok := cm.Data[key]; ok {
 			data[key] = value
 		}
 	}
+	return data
+}
+
+// strip leaves of a ConfigMap what the service reads.
+func strip(object any) (any, error) {
+	cm, ok := object.(*corev1.ConfigMap)
+	if !ok {
+		return object, nil
+	}
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: cm.Namespace, Name: cm.Name, ResourceVersion: cm.ResourceVersion, Labels: cm.Labels},
-		Data:       data,
+		Data:       read(cm),
 	}, nil
-}
-
-func namesIn(objects cache.Store) map[string]bool {
-	names := map[string]bool{}
-	for _, key := range objects.ListKeys() {
-		names[nameOf(key)] = true
-	}
-	return names
-}
-
-func nameOf(key string) string {
-	_, name, err := cache.SplitMetaNamespaceKey(key)
-	if err != nil {
-		return key
-	}
-	return name
 }
