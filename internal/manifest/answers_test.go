@@ -142,6 +142,17 @@ func asks() []ask {
 		ask{"OPTIONS", shopPath, "", []string{"Origin", "https://evil.example.com", "Access-Control-Request-Method", "GET"}})
 }
 
+// asksOfFiles are requests of the run host.
+func asksOfFiles() []ask {
+	var all []ask
+	for _, method := range []string{"GET", "HEAD"} {
+		for _, header := range [][]string{nil, {"Range", "bytes=1-2"}, {"Range", "bytes=900-"}, {"If-None-Match", "*"}} {
+			all = append(all, ask{method, siteBase() + "assets/app.js", "", append([]string{"Host", runName}, header...)})
+		}
+	}
+	return append(all, ask{"GET", siteBase() + "none.js", "", []string{"Host", runName}})
+}
+
 func TestEveryAnswerThatIsDescribedIsGiven(t *testing.T) {
 	heard := &heardAnswers{all: map[string]bool{}}
 	play := func(f *fixture, times int, all []ask) {
@@ -170,6 +181,16 @@ func TestEveryAnswerThatIsDescribedIsGiven(t *testing.T) {
 		play(limited, burstSeconds+1, []ask{{method: method, path: q.path, body: q.body}})
 		play(busy, 1, []ask{{method, q.path, q.body, []string{"Authorization", "Bearer explainer"}}})
 		play(silent, 1, []ask{{method: method, path: q.path, body: q.body}})
+	}
+	for _, change := range []func(f *fixture, r *document.Release){
+		func(*fixture, *document.Release) {},
+		func(_ *fixture, r *document.Release) { r.Stable.Content.Digest = "sha256:" + hex64("gone") },
+		func(f *fixture, r *document.Release) { f.source.set(r.Stable.Content.Digest, "other bytes") },
+	} {
+		f := listening(newFixture(t, func(o *Options) { o.RunURL = "https://" + runName }))
+		f.hostApp(portal())
+		f.publishSite(func(r *document.Release) { change(f, r) })
+		play(f, 1, asksOfFiles())
 	}
 	broken := newFixture(t)
 	broken.server.Config.Handler = watched(t, broken.service.route("/", func(http.ResponseWriter, *http.Request) *Problem { panic("boom") }), heard.add)
