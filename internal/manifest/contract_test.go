@@ -194,7 +194,7 @@ func watched(t testing.TB, next http.Handler, heard func(operation, answer strin
 // check returns the operation and which of its answers was given.
 func (c *contract) check(e *exchange) (operation, answer string, err error) {
 	_, path := c.paths.Handler(e.request)
-	if e.Header().Get("Content-Security-Policy") != "" { // it is the run host's
+	if hostName(e.request.Host) == runName && e.Header().Get("Content-Security-Policy") != "" { // else there is no run host
 		path = ""
 		if _, ok := parseFilePath(e.request.URL.Path); ok {
 			path = filePattern

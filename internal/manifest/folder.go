@@ -208,8 +208,7 @@ func unmarshalEither(text []byte, into any) error {
 // publishedRecord returns what the service reads of a ConfigMap, or nil if it is not
 // for host apps: the same choice that is made of the publication namespace.
 func publishedRecord(cm *corev1.ConfigMap) (*record, error) {
-	kind := cm.Labels[delivery.DocumentLabel]
-	if cm.Name == "" || cm.Labels[v1alpha1.PublishedLabel] != "true" || kind != delivery.KindRollout && kind != delivery.KindHostApp {
+	if cm.Name == "" || cm.Labels[v1alpha1.PublishedLabel] != "true" || !slices.Contains(kindsRead, cm.Labels[delivery.DocumentLabel]) {
 		return nil, nil
 	}
 	stripped, err := strip(cm)

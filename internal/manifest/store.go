@@ -43,6 +43,9 @@ type store struct {
 	wins map[*entry]int
 	// bad has the ConfigMaps whose present content is not in service.
 	bad map[string]badRecord
+	// parts of audiences by digest, and the digest that each ConfigMap of one holds.
+	parts  map[string]*part
+	partOf map[string]string
 }
 
 // badRecord is why a ConfigMap is not in service, and what it holds, so that it can be
@@ -68,7 +71,7 @@ func newStore(log logr.Logger, m *metrics, now func() time.Time, keys *keySet) *
 		log: log, metrics: m, now: now, accepted: func(*record) {}, forgotten: func(string) {},
 		swapped: func(*change, *snapshot) {},
 		entries: map[string]*entry{}, hosts: map[string]*hostState{}, configs: map[string]string{},
-		wins: map[*entry]int{}, bad: map[string]badRecord{},
+		wins: map[*entry]int{}, bad: map[string]badRecord{}, parts: map[string]*part{}, partOf: map[string]string{},
 	}
 	st.keys.Store(keys)
 	st.answerKeys()
@@ -87,11 +90,12 @@ func (st *store) apply(updates []update) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	c := st.begin()
-	for _, u := range updates {
+	for _, u := range partsFirst(updates) {
 		if u.record != nil {
 			st.take(c, u)
 		}
 	}
+	st.takeWaiting(c)
 	st.finish(c)
 	// Last: what is gone may have been replaced in the same moment.
 	for _, u := range updates {
@@ -111,6 +115,8 @@ func (st *store) take(c *change, u update) {
 		err = st.takeHostApp(c, u.record)
 	case delivery.KindKeys:
 		err = st.takeKeys(u.record)
+	case delivery.KindAudience:
+		err = st.takePart(u.record)
 	default:
 		return // not for host apps
 	}
@@ -134,9 +140,15 @@ func (st *store) takeDocument(c *change, r *record) error {
 		if err := e.replaces(old); err != nil {
 			return err
 		}
-		st.unlink(c, old)
+	}
+	if err := st.withParts(e); err != nil {
+		return err
 	}
 	st.link(c, e)
+	if old != nil {
+		st.unlink(c, old)
+	}
+	st.entries[e.configMap] = e
 	st.accepted(r)
 	return nil
 }
@@ -165,7 +177,8 @@ func (st *store) vanished(name string) {
 	}
 	_, isHostApp := st.configs[name]
 	isKeys := st.chain != nil && st.chain.record.Name == name
-	if st.entries[name] == nil && !isHostApp && !isKeys {
+	_, isPart := st.partOf[name]
+	if isPart && !st.partGone(name) || !isPart && st.entries[name] == nil && !isHostApp && !isKeys {
 		delete(st.bad, name)
 		return
 	}
@@ -180,11 +193,10 @@ func (st *store) keep(name string, err error, r *record) {
 	if before, ok := st.bad[name]; ok && before.reason == reason && before.record.equal(r) {
 		return // told already: a watch that begins anew repeats everything
 	}
-	_, known := st.configs[name]
 	st.bad[name] = badRecord{reason: reason, record: r}
 	st.metrics.rejected.WithLabelValues(reason).Inc()
 	st.log.Info("A ConfigMap is not taken over; what it last held, if anything, stays in service.",
-		"configMap", name, "reason", reason, "error", err.Error(), "inService", known || st.entries[name] != nil)
+		"configMap", name, "reason", reason, "error", err.Error(), "inService", st.inService(name))
 }
 
 // vanishedExcept notes all ConfigMaps as gone that are not among names: those
@@ -197,7 +209,7 @@ func (st *store) vanishedExcept(names map[string]bool) {
 			st.vanished(name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(st.configs)) {
+	for _, name := range slices.Concat(slices.Sorted(maps.Keys(st.configs)), slices.Sorted(maps.Keys(st.partOf))) {
 		if !names[name] {
 			st.vanished(name)
 		}
@@ -249,6 +261,7 @@ func (st *store) host(name string) *hostState {
 // link makes an entry a candidate with its host apps.
 func (st *store) link(c *change, e *entry) {
 	st.entries[e.configMap] = e
+	st.useParts(e)
 	for _, name := range e.doc.HostApps {
 		h := st.host(name)
 		h.candidates[e.slot()] = append(h.candidates[e.slot()], e)
@@ -258,6 +271,7 @@ func (st *store) link(c *change, e *entry) {
 
 func (st *store) unlink(c *change, e *entry) {
 	delete(st.entries, e.configMap)
+	st.leaveParts(e)
 	for _, name := range e.doc.HostApps {
 		h := st.host(name)
 		h.candidates[e.slot()] = slices.DeleteFunc(h.candidates[e.slot()], func(other *entry) bool { return other == e })

@@ -3,6 +3,7 @@ package manifest
 import (
 	"context"
 	"maps"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,10 +16,12 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
 )
 
-// published selects what is for host apps; ledgers and the rest of the namespace
-// stay where they are.
-const published = v1alpha1.PublishedLabel + "=true," +
-	delivery.DocumentLabel + " in (" + delivery.KindRollout + "," + delivery.KindHostApp + "," + delivery.KindKeys + ")"
+// kindsRead are what is for host apps; ledgers and the rest of the namespace stay where
+// they are.
+var kindsRead = []string{delivery.KindRollout, delivery.KindHostApp, delivery.KindKeys, delivery.KindAudience}
+
+// published selects them.
+var published = v1alpha1.PublishedLabel + "=true," + delivery.DocumentLabel + " in (" + strings.Join(kindsRead, ",") + ")"
 
 // mailbox keeps the latest state of each ConfigMap until the store takes it:
 // under many writes only the last of each counts. It is all that a reflector fills:
@@ -191,7 +194,7 @@ func (s *Service) reached(ctx context.Context, err error) {
 }
 
 func recordOf(cm *corev1.ConfigMap) *record {
-	return &record{Name: cm.Name, Kind: cm.Labels[delivery.DocumentLabel], Data: read(cm)}
+	return &record{Name: cm.Name, Kind: cm.Labels[delivery.DocumentLabel], Data: read(cm), Part: cm.BinaryData[delivery.KeyPart]}
 }
 
 // read has the keys of a ConfigMap that the service reads.
@@ -211,8 +214,12 @@ func strip(object any) (any, error) {
 	if !ok {
 		return object, nil
 	}
-	return &corev1.ConfigMap{
+	left := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: cm.Namespace, Name: cm.Name, ResourceVersion: cm.ResourceVersion, Labels: cm.Labels},
 		Data:       read(cm),
-	}, nil
+	}
+	if part, ok := cm.BinaryData[delivery.KeyPart]; ok {
+		left.BinaryData = map[string][]byte{delivery.KeyPart: part}
+	}
+	return left, nil
 }
