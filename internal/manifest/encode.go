@@ -23,6 +23,8 @@ type encoded struct {
 	contentType []string
 	identity    body
 	gzip, zstd  compressed
+	// once: it is served a single time, and not worth to be compressed.
+	once bool
 }
 
 // compressed is a body that is made when somebody first asks for it: most of what is
@@ -138,7 +140,7 @@ func (e *encoded) serve(w http.ResponseWriter, r *http.Request, cacheControl []s
 
 func (e *encoded) choose(accept []string) *body {
 	best := &e.identity
-	if len(accept) == 0 || len(best.bytes) < minCompressed {
+	if e.once || len(accept) == 0 || len(best.bytes) < minCompressed {
 		return best
 	}
 	q := accepted(accept)
