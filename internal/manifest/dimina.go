@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,9 +20,10 @@ const formatDimina = "Dimina"
 type diminaManifest struct {
 	AppID string `json:"appId"`
 	Name  string `json:"name"`
-	// Path of the first page.
+	// Path of the first page. On iOS, HarmonyOS and the web there must be one.
 	Path string `json:"path"`
-	// VersionCode is the delivery number, which also rises when somebody is sent back to stable.
+	// VersionCode is the delivery number, which also rises when somebody is sent back to
+	// stable. Android reads 31 bits of it, which last for four thousand years of minutes.
 	VersionCode int64  `json:"versionCode"`
 	VersionName string `json:"versionName"`
 	PackageURL  string `json:"packageUrl"`
@@ -73,15 +75,19 @@ func diminaOf(doc *document.Release, decision *decide.Decision, base string) (*d
 	if v.Format != "" && v.Format != formatDimina {
 		return nil, problem(CodeFormatNotSupported, "version %s of %s has the format %s, which Dimina containers cannot run", v.Version, doc.AppID, v.Format)
 	}
+	pages := v.Declaration.EntryPages
+	if len(pages) == 0 || pages[0] == "" {
+		return nil, problem(CodeFormatNotSupported, "version %s of %s names no page to begin with, and Dimina containers take no manifest without one", v.Version, doc.AppID)
+	}
+	if decision.Delivery > math.MaxInt32 {
+		return nil, problem(CodeFormatNotSupported, "delivery number %d of %s has more than the 31 bits that Dimina containers read", decision.Delivery, doc.AppID)
+	}
 	m := &diminaManifest{
-		AppID: doc.AppID, Name: doc.AppID, VersionCode: decision.Delivery, VersionName: v.Version,
+		AppID: doc.AppID, Name: doc.AppID, Path: pages[0], VersionCode: decision.Delivery, VersionName: v.Version,
 		PackageURL: base + blobPath(v.Archive.Digest), SHA256: v.Archive.Digest[len("sha256:"):],
 	}
 	if doc.Listing != nil && doc.Listing.DisplayName != "" {
 		m.Name = doc.Listing.DisplayName
-	}
-	if pages := v.Declaration.EntryPages; len(pages) > 0 {
-		m.Path = pages[0]
 	}
 	return m, nil
 }

@@ -23,6 +23,8 @@ type encoded struct {
 	contentType []string
 	identity    body
 	gzip, zstd  onDemand
+	// once: it is served a single time, and not worth to be compressed.
+	once bool
 }
 
 // onDemand is a body that is made when somebody first asks for it: most of what is
@@ -148,12 +150,12 @@ func (e *encoded) choose(accept []string) *body {
 	q := accepted(accept)
 	quality := q.identity
 	// The smaller encoding is tried first, and identity needs to be preferred explicitly.
-	if q.zstd > 0 && q.zstd >= quality {
+	if !e.once && q.zstd > 0 && q.zstd >= quality {
 		if b := e.zstd.of(&e.identity, "zstd", zstandard); b != nil {
 			best, quality = b, q.zstd
 		}
 	}
-	if q.gzip > 0 && (q.gzip > quality || best == &e.identity && q.gzip >= quality) {
+	if !e.once && q.gzip > 0 && (q.gzip > quality || best == &e.identity && q.gzip >= quality) {
 		if b := e.gzip.of(&e.identity, "gzip", gzipped); b != nil {
 			best = b
 		}

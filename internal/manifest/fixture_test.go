@@ -334,6 +334,13 @@ func (m *memorySource) set(digest, text string) {
 	m.blobs["shop-team/shop@"+digest] = []byte(text)
 }
 
+// forget takes a blob out of the repository of the shop.
+func (m *memorySource) forget(digest string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.blobs, "shop-team/shop@"+digest)
+}
+
 func (m *memorySource) FetchBlob(ctx context.Context, repository, digest string) (io.ReadCloser, int64, error) {
 	m.mu.Lock()
 	m.fetched = append(m.fetched, repository+"@"+digest)

@@ -27,7 +27,7 @@ func serveJSON(w http.ResponseWriter, r *http.Request, value any, cache []string
 	if err != nil {
 		return problem(CodeInternal, "the answer cannot be written").because(err)
 	}
-	small := encoded{contentType: []string{"application/json"}}
+	small := encoded{contentType: []string{"application/json"}, once: true}
 	small.identity = body{bytes: text, etag: []string{etagOf(text)}, length: lengthOf(text)}
 	small.serve(w, r, cache)
 	return nil
