@@ -102,7 +102,9 @@ func saw(sequence int64, issued time.Time) func(*expect) {
 	return func(e *expect) { e.Seen = &seen{sequence, document.At(issued)} }
 }
 
-func keys(names ...string) func(*expect) { return func(e *expect) { e.Keys = names } }
+func keys(names ...string) func(*expect) {
+	return func(e *expect) { e.Keys = append([]string{}, names...) }
+}
 
 // envelopes are the checks in their order, each with what passes just so and what does not.
 func envelopes() envelopeFile {
