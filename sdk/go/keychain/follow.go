@@ -23,6 +23,19 @@ var (
 	ErrRolledBack = errors.New("the chain of keys is older than the one that was followed")
 )
 
+// Code names an error of a chain, as sdk/vectors does for every language: TooLarge,
+// Malformed, Broken or RolledBack; empty for nil and for any other error.
+func Code(err error) string {
+	for code, check := range map[string]error{
+		"TooLarge": ErrTooLarge, "Malformed": ErrMalformed, "Broken": ErrBroken, "RolledBack": ErrRolledBack,
+	} {
+		if errors.Is(err, check) {
+			return code
+		}
+	}
+	return ""
+}
+
 // Chain is the answer of GET /v1/keys: documents in the order of their numbers.
 // Further members are for people.
 type Chain struct {

@@ -41,6 +41,21 @@ var (
 	ErrExpired = errors.New("the document is expired")
 )
 
+// Code names the check that an error of Verify is about, as sdk/vectors does for every
+// language: TooLarge, Signature, Type, Malformed, AppID, Channel, HostApp, RolledBack or
+// Expired; empty for nil and for any other error.
+func Code(err error) string {
+	for code, check := range map[string]error{
+		"TooLarge": ErrTooLarge, "Signature": ErrSignature, "Type": ErrType, "Malformed": ErrMalformed, "AppID": ErrAppID,
+		"Channel": ErrChannel, "HostApp": ErrHostApp, "RolledBack": ErrRolledBack, "Expired": ErrExpired,
+	} {
+		if errors.Is(err, check) {
+			return code
+		}
+	}
+	return ""
+}
+
 // Expect is what a document must be.
 type Expect struct {
 	// AppID, Channel and HostApp are those that were asked for. Only the channel
