@@ -141,11 +141,13 @@ func (e *encoded) choose(accept []string) *body {
 	return best
 }
 
+// tag is the entity tag of the body as it is, without quotes.
+func (e *encoded) tag() string { return strings.Trim(e.identity.etag[0], `"`) }
+
 // asked compresses what does not pay, for who does not take it as it is. Who takes
 // nothing that there is gets it as it is all the same (RFC 9110, section 12.1).
 func (e *encoded) asked(q qualities) *body {
-	tag := strings.Trim(e.identity.etag[0], `"`)
-	switch {
+	switch tag := e.tag(); {
 	case q.zstd > 0 && q.zstd >= q.gzip:
 		return bodyIn(zstdEncoder().EncodeAll(e.identity.bytes, nil), tag, "zstd")
 	case q.gzip > 0:

@@ -58,3 +58,20 @@ func randomBytes() []byte {
 	}
 	return out
 }
+
+func TestWhoTakesNoPlainBodyGetsAlsoASmallOneCompressed(t *testing.T) {
+	small := encode("text/plain", []byte("mini"))
+	for accept, want := range map[string]string{
+		"gzip, zstd":                     `"` + small.tag() + `"`,
+		"identity;q=0, gzip":             `"` + small.tag() + `-gzip"`,
+		"identity;q=0, gzip, zstd;q=0.5": `"` + small.tag() + `-gzip"`,
+		"*;q=0, zstd":                    `"` + small.tag() + `-zstd"`,
+		"*;q=0, identity;q=0.1, gzip":    `"` + small.tag() + `"`,
+		"identity;q=0, br":               `"` + small.tag() + `"`,
+		"*;q=0":                          `"` + small.tag() + `"`,
+	} {
+		if got := small.choose([]string{accept}).etag[0]; got != want {
+			t.Errorf("%s gets %s, want %s", accept, got, want)
+		}
+	}
+}
