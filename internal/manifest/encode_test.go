@@ -61,3 +61,21 @@ func randomBytes() []byte {
 	}
 	return out
 }
+
+func TestWhoTakesNoPlainBodyGetsAlsoASmallOneCompressed(t *testing.T) {
+	small := encode("text/plain", []byte("mini"))
+	tag := strings.Trim(small.identity.etag[0], `"`)
+	for accept, want := range map[string]string{
+		"gzip, zstd":                     `"` + tag + `"`,
+		"identity;q=0, gzip":             `"` + tag + `-gzip"`,
+		"identity;q=0, gzip, zstd;q=0.5": `"` + tag + `-gzip"`,
+		"*;q=0, zstd":                    `"` + tag + `-zstd"`,
+		"*;q=0, identity;q=0.1, gzip":    `"` + tag + `"`,
+		"identity;q=0, br":               `"` + tag + `"`,
+		"*;q=0":                          `"` + tag + `"`,
+	} {
+		if got := small.choose([]string{accept}).etag[0]; got != want {
+			t.Errorf("%s gets %s, want %s", accept, got, want)
+		}
+	}
+}

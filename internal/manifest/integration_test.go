@@ -1,17 +1,20 @@
 package manifest_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -265,4 +268,56 @@ func unreachable(c *cluster) kubernetes.Interface {
 	client, err := kubernetes.NewForConfig(&rest.Config{Host: "http://127.0.0.1:1"})
 	c.check(err)
 	return client
+}
+
+// A change reaches whoever listens within a second of its write.
+func TestAChangeIsToldAtOnceFromARealAPIServer(t *testing.T) {
+	c := newCluster(t)
+	r := c.run(c.service, "")
+	maps := c.admin.CoreV1().ConfigMaps(c.namespace)
+	config, err := delivery.MarshalHostApp(&delivery.HostAppConfig{Name: "wallet", Availability: "Active"})
+	c.check(err)
+	_, err = maps.Create(t.Context(), c.configMap("wallet.hostapp", delivery.KindHostApp, map[string]string{delivery.KeyHostApp: config}), metav1.CreateOptions{})
+	c.check(err)
+	c.await(r.public+"/v1/hosts/wallet/programs", 200, "")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.public+"/v1/hosts/wallet/events", nil)
+	c.check(err)
+	response, err := http.DefaultClient.Do(request)
+	c.check(err)
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	next := func() string {
+		for lines.Scan() {
+			if data, is := strings.CutPrefix(lines.Text(), "data: "); is {
+				return data
+			}
+		}
+		c.Fatalf("the stream ended: %v", lines.Err())
+		return ""
+	}
+	if got := next(); got != `{"type":"reset"}` {
+		t.Fatalf("the first event is %s", got)
+	}
+	_, err = maps.Create(t.Context(), c.document(1_000), metav1.CreateOptions{})
+	c.check(err)
+	late := 0
+	for n := int64(1_000); n <= 1_005; n++ {
+		if n > 1_000 {
+			_, err = maps.Update(t.Context(), c.document(n), metav1.UpdateOptions{})
+			c.check(err)
+		}
+		written := time.Now()
+		if got, want := next(), fmt.Sprintf(`{"type":"changed","appID":"com.example.shop","sequence":%d}`, n); got != want {
+			t.Fatalf("event %s, want %s", got, want)
+		}
+		if took := time.Since(written); took > time.Second {
+			late++
+			t.Logf("sequence %d was told %s after its write", n, took)
+		}
+	}
+	if late > 3 { // one or two may be so on a machine that is busy with other things
+		t.Errorf("%d of 6 changes were told more than a second after their write", late)
+	}
 }

@@ -148,7 +148,7 @@ func (s *Service) limit(what limited, next handler) handler {
 		if !known {
 			return next(w, r)
 		}
-		wait := s.clients.allow(network, what, time.Now())
+		wait := s.clients.allow(network, what, s.options.Now())
 		if wait == 0 {
 			return next(w, r)
 		}
