@@ -82,7 +82,7 @@ func TestTheExamplesAreShort(t *testing.T) {
 		}
 		files = append(files, found...)
 	}
-	if len(files) < 7 {
+	if len(files) < 12 {
 		t.Fatalf("there are only %v", files)
 	}
 	for _, name := range files {
