@@ -9,10 +9,11 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /**
  * What an Android host does before it believes a document of the manifest service: the checks, in
- * their order. It is run against sdk/vectors. Copy it; it needs API level 26 and nothing else.
+ * their order. It is run against sdk/vectors. Copy it; it needs Java 17's language, API level 26 and nothing else.
  *
  * <p>Store (sequence, issuedAt) of what was believed, and the Trust, where only the app can write.
  * Json is a small parser because the JDK has none; an app may use org.json, which takes the last of
@@ -41,12 +42,12 @@ final class MiniProgramClient {
   record Trust(long number, List<Key> keys) {
     /** The keys whose signatures on documents count. */
     List<Key> signing(Instant now) {
-      return keys.stream().filter(k -> !k.state.equals("Retiring") || now.isBefore(k.retireAfter)).toList();
+      return keys.stream().filter(k -> !k.state.equals("Retiring") || now.isBefore(k.retireAfter)).collect(Collectors.toList());
     }
 
     /** The keys that may sign the next key document. One that retires may not: it might have been stolen. */
     private List<Key> vouching() {
-      return keys.stream().filter(k -> !k.state.equals("Retiring")).toList();
+      return keys.stream().filter(k -> !k.state.equals("Retiring")).collect(Collectors.toList());
     }
   }
 

@@ -5,7 +5,9 @@ import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
+import java.util.ArrayList;
 import java.util.Base64;
+import java.util.List;
 import java.util.Map;
 
 /** Reads what others wrote: one way to write each thing, and an error with the check's name for all else. */
@@ -48,5 +50,21 @@ final class Read {
     } catch (GeneralSecurityException problem) {
       throw new MiniProgramClient.Failed("Signature", "SHA-256 is missing");
     }
+  }
+
+  // A member of an object, or what is empty where it is lacking.
+
+  static String text(Map<?, ?> of, String name) { return of.get(name) instanceof String s ? s : ""; }
+
+  static long number(Map<?, ?> of, String name) { return of.get(name) instanceof Long n ? n : 0; }
+
+  static Map<?, ?> map(Map<?, ?> of, String name) { return of.get(name) instanceof Map<?, ?> m ? m : Map.of(); }
+
+  static List<?> strings(Map<?, ?> of, String name) { return of.get(name) instanceof List<?> l ? l : List.of(); }
+
+  static List<Map<?, ?>> maps(Map<?, ?> of, String name) {
+    List<Map<?, ?>> out = new ArrayList<>();
+    for (Object each : strings(of, name)) if (each instanceof Map<?, ?> m) out.add(m);
+    return out;
   }
 }

@@ -25,6 +25,7 @@ final class Vectors {
       String hash = String.format("%08x", Bucket.murmur3((seed + ":" + key).getBytes(StandardCharsets.UTF_8)));
       check(seed + ":" + key, List.of(hash, (long) Bucket.of(seed, key)), List.of(c.get("hash"), c.get("bucket")));
     }
+    decisions(read(folder, "decide-v1.json"));
     System.out.println(cases + " cases");
     System.exit(failures == 0 ? 0 : 1);
   }
@@ -64,6 +65,25 @@ final class Vectors {
       for (var k : trust.signing(Instant.parse((String) c.get("now")))) trusted.add(names.get(k.keyID()));
       trusted.sort(null);
       check((String) c.get("name"), List.of(code, trust.number(), trusted), List.of(or(c.get("error"), ""), c.get("number"), c.get("trusted")));
+    }
+  }
+
+  private static void decisions(Map<?, ?> file) {
+    for (Object each : list(file.get("cases"))) {
+      Map<?, ?> c = (Map<?, ?>) each, r = (Map<?, ?>) c.get("request"), w = (Map<?, ?>) c.get("want");
+      var request = new Decide.Request(Read.text(r, "user"), Read.text(r, "device"), Read.map(r, "attributes"), Read.text(r, "installedDigest"),
+          Read.number(r, "installedVersionCode"), Read.text(r, "platform"), Read.text(r, "hostVersion"), Read.text(r, "containerVersion"),
+          Boolean.TRUE.equals(r.get("blocked")), r.get("now") instanceof String now ? Instant.parse(now) : null, (Map<?, ?>) r.get("parts"));
+      Object got, want = c.get("error");
+      try {
+        var d = Decide.of(Read.map(Read.map(file, "documents"), Read.text(c, "document")), request);
+        String digest = d.variant() == null ? "" : Read.text(d.variant(), "digest");
+        got = List.of(d.action(), digest, d.cohort(), d.reason(), (long) d.bucket(), d.delivery());
+      } catch (Decide.ServiceDecides problem) {
+        got = "ServiceDecides";
+      }
+      if (w != null) want = List.of(w.get("action"), Read.text(w, "digest"), w.get("cohort"), w.get("reason"), w.get("bucket"), Read.number(w, "delivery"));
+      check((String) c.get("name"), got, want);
     }
   }
 

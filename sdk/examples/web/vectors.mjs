@@ -8,6 +8,7 @@ const load = (name) => import(pathToFileURL(join(compiled, name)).href);
 const read = (name) => JSON.parse(readFileSync(join(vectors, name), "utf8"));
 const { Failed, follow, pin, signingKeys, verify } = await load("client.js");
 const { bucket, murmur3 } = await load("bucket.js");
+const { ServiceDecides, decide } = await load("decide.js");
 let failures = 0;
 let cases = 0;
 
@@ -54,6 +55,19 @@ for (const c of chains.cases) {
 for (const c of read("bucket-v1.json").vectors) {
   const hash = murmur3(new TextEncoder().encode(`${c.seed}:${c.key}`)).toString(16).padStart(8, "0");
   check(`${c.seed}:${c.key}`, [hash, bucket(c.seed, c.key)], [c.hash, c.bucket]);
+}
+const decisions = read("decide-v1.json");
+for (const c of decisions.cases) {
+  const request = { ...c.request, now: c.request.now && Date.parse(c.request.now) };
+  const got = await decide(decisions.documents[c.document], request).then(
+    (d) => ({ action: d.action, digest: d.variant?.digest ?? "", cohort: d.cohort, reason: d.reason, bucket: d.bucket, delivery: d.delivery }),
+    (problem) => {
+      if (problem instanceof ServiceDecides) return "ServiceDecides";
+      throw problem;
+    },
+  );
+  const w = c.want;
+  check(c.name, got, w ? { action: w.action, digest: w.digest ?? "", cohort: w.cohort, reason: w.reason, bucket: w.bucket, delivery: w.delivery } : c.error);
 }
 console.log(`${cases} cases`);
 process.exit(failures ? 1 : 0);
