@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -61,10 +62,11 @@ func TestAHostAppTakesNothingFromWhoIsBetween(t *testing.T) {
 		answer string
 		want   error
 	}{
-		"the share is changed": {strings.Replace(good, good[len(good)/3:len(good)/3+1], flipped(good[len(good)/3]), 1), release.ErrSignature},
-		"cut off":              {good[:len(good)-10], release.ErrSignature},
-		"signed by another":    {signed(t, newKey(t), current), release.ErrSignature},
-		"an older one":         {f.envelope(shop(sequence(1004))), release.ErrRolledBack},
+		"the share is changed":          {strings.Replace(good, good[len(good)/3:len(good)/3+1], flipped(good[len(good)/3]), 1), release.ErrSignature},
+		"cut off":                       {good[:len(good)-10], release.ErrSignature},
+		"signed by another":             {signed(t, newKey(t), current), release.ErrSignature},
+		"signed by another in our name": {f.forged(shop(sequence(1006), withTarget(10000))), release.ErrSignature},
+		"an older one":                  {f.envelope(shop(sequence(1004))), release.ErrRolledBack},
 		"the same, issued before": {f.envelope(shop(sequence(1005), func(r *document.Release) {
 			r.IssuedAt = document.At(now.Add(-time.Hour))
 		})), release.ErrRolledBack},
@@ -85,6 +87,21 @@ func TestAHostAppTakesNothingFromWhoIsBetween(t *testing.T) {
 	}
 }
 
+// forged names our key under a signature of another.
+func (f *fixture) forged(r *document.Release) string {
+	f.t.Helper()
+	other := newKey(f.t)
+	ids := make([]string, 0, 2)
+	for _, key := range []*ecdsa.PrivateKey{other, f.key} {
+		public, err := dsse.NewKey(&key.PublicKey)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		ids = append(ids, public.ID)
+	}
+	return strings.ReplaceAll(signed(f.t, other, r), ids[0], ids[1])
+}
+
 // flipped is another character of base64.
 func flipped(c byte) string {
 	if c == 'A' {
@@ -101,6 +118,11 @@ func TestWhoWritesConfigMapsByHandChangesNothing(t *testing.T) {
 		"a larger share": func(f *fixture) {
 			r := f.rolloutRecord(good)
 			r.Data[delivery.KeyEnvelope] = signed(f.t, newKey(f.t), shop(sequence(1006), withTarget(10000)))
+			f.put(r)
+		},
+		"a larger share, signed in our name": func(f *fixture) {
+			r := f.rolloutRecord(good)
+			r.Data[delivery.KeyEnvelope] = f.forged(shop(sequence(1006), withTarget(10000)))
 			f.put(r)
 		},
 		"a changed byte": func(f *fixture) {
