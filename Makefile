@@ -51,7 +51,7 @@ test-interop: controlplane registries $(BIN)/cosign $(BIN)/crane ## Let skopeo, 
 	PATH=$(BIN):$$PATH go test -tags interop -count 1 -run Interop $(ARGS) ./internal/registry
 
 # What is measured beside nginx, for itself, since it wants both cores.
-BENCH_MANIFEST := ^Benchmark(Manifest|Handler|Bucket)$$
+BENCH_MANIFEST := ^Benchmark(Manifest|Handler|Bucket|Availability)$$
 
 .PHONY: bench
 bench: controlplane registries ## Run the benchmarks: a figure a line, and docs/bench/*.json. BENCH=: only these, and no file.
@@ -64,7 +64,7 @@ else
 endif
 
 .PHONY: bench-manifest
-bench-manifest: controlplane ## Measure the manifest service beside nginx; writes docs/bench/manifest.json.
+bench-manifest: controlplane registries ## Measure the manifest service beside nginx; writes docs/bench/manifest.json.
 	@bash hack/peers.sh
 	@go run ./hack/bench -bench '$(BENCH_MANIFEST)' -o docs/bench/manifest.json
 

@@ -67,7 +67,7 @@ func (t *table) row(first string, names ...string) {
 			t.err = fmt.Errorf("%s: nobody knows how to show the unit %q of %s", t.of.file, f.Unit, name)
 			return
 		}
-		if f.Unit == "1" && f.Value >= 10 && f.Value == math.Trunc(f.Value) {
+		if f.Unit == "1" && (f.Value >= 10 || f.Value == 0) && f.Value == math.Trunc(f.Value) {
 			format = "%.0f" // a count
 		}
 		fmt.Fprintf(&t.text, " "+format+" |", f.Value)
@@ -190,5 +190,11 @@ func manifestTable(b *benchmarks) (string, error) {
 	t.row("from its start until it is ready", "manifest.50000.ready_seconds")
 	t.row("from the write of a document until it is served, 99 of 100, at 1,000 writes a minute", "manifest.50000.change_p99_ms")
 	t.row("the same, median", "manifest.50000.change_p50_ms")
+	t.text.WriteByte('\n')
+	t.head("two replicas, 200 requests a second: the API server away, replicas restarted, killed and started from their disks, the registry away", "")
+	t.row("requests for a document", "availability.requests")
+	t.row("that failed", "availability.failed")
+	t.row("that the balancer sent to the other replica", "availability.retried")
+	t.row("the slowest answer", "availability.slowest_ms")
 	return t.end()
 }

@@ -74,7 +74,9 @@ func (s *Service) route(pattern string, h handler, methods ...string) http.Handl
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		w := &statusWriter{ResponseWriter: rw}
-		if s.draining.Load() {
+		// Where a body ends that comes in chunks, a proxy in front may see otherwise: what
+		// follows it on the connection is not read as a request (RFC 9112, section 6.1).
+		if s.draining.Load() || len(r.TransferEncoding) > 0 {
 			w.Header().Set("Connection", "close")
 		}
 		defer func() {
