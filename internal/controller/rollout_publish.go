@@ -2,8 +2,6 @@ package controller
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 )
@@ -33,15 +32,20 @@ func (r *RolloutReconciler) publishRecorded(ctx context.Context, s *rolloutScope
 }
 
 func (r *RolloutReconciler) signAndWrite(ctx context.Context, s *rolloutScope, payload []byte) error {
-	signer, err := r.signer(ctx)
-	if err != nil {
-		return err
-	}
-	envelope, err := signer.Sign(payload)
+	envelope, err := r.sign(ctx, payload)
 	if err != nil {
 		return err
 	}
 	return r.writeDocument(ctx, s, payload, envelope)
+}
+
+// sign makes the same bytes of the same payload.
+func (r *RolloutReconciler) sign(ctx context.Context, payload []byte) ([]byte, error) {
+	signer, err := r.signer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return signer.Sign(payload)
 }
 
 // frozen tells that the record must not be published, nor remembered: a document
@@ -69,46 +73,48 @@ func payloadOf(ro *v1alpha1.Rollout, st *v1alpha1.RolloutStatus) ([]byte, error)
 }
 
 func (r *RolloutReconciler) writeDocument(ctx context.Context, s *rolloutScope, payload, envelope []byte) error {
-	st := &s.before.Status
-	name := delivery.RolloutConfigMap(s.before.Namespace, s.before.Name)
-	if err := r.removeForged(ctx, name, st.Sequence); err != nil {
+	st, name, there := &s.before.Status, documentName(s.before), s.configMap
+	if err := r.removeForged(ctx, there, st.Sequence); err != nil {
 		return err
 	}
+	written := s.outSince
+	fresh := there == nil || there.Data[delivery.KeyEnvelope] != string(envelope) || written.IsZero()
+	if fresh {
+		written = rollout.WholeSecond(r.Now())
+	}
 	labels := map[string]string{delivery.DocumentLabel: delivery.KindRollout, delivery.LedgerLabel: delivery.LedgerConfigMap(st.Document.AppID)}
-	err := r.applyPublished(ctx, name, labels, map[string]string{
+	// A write that is given up cannot take effect much later than its time in the ConfigMap says.
+	ctx, cancel := context.WithTimeout(ctx, documentWrite)
+	defer cancel()
+	now, err := r.applyOver(ctx, there, name, labels, map[string]string{
 		delivery.KeyEnvelope: string(envelope), delivery.KeyDocument: string(payload),
 		delivery.KeySequence: strconv.FormatInt(st.Sequence, 10), delivery.KeyPercent: st.Percent,
 		delivery.KeyRepository: delivery.Repositories(s.before.Namespace+"/"+s.before.Spec.MiniProgramRef.Name, st),
+		delivery.KeyWritten:    written.Format(time.RFC3339),
 	})
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(envelope)
-	published := v1alpha1.PublishedDocument{
-		ConfigMap: r.PublicationNamespace + "/" + name, Sequence: st.Sequence,
-		SHA256: "sha256:" + hex.EncodeToString(sum[:]), Time: stampOf(s.now),
+	if fresh {
+		written = rollout.WholeSecond(r.Now()) // it was out when that was answered, and hardly before
+		countPublication(s, r.Now())
 	}
-	if p := st.Published; p != nil && p.SHA256 == published.SHA256 && p.ConfigMap == published.ConfigMap {
-		published.Time = p.Time // it was out already
-	}
-	s.published = &published
-	s.rollout.Status.Published = &published
+	s.isOut(now, st.Sequence, written)
 	return nil
 }
 
 // removeForged deletes a ConfigMap whose sequence somebody raised by hand:
 // admission would refuse the lower one that is right, for ever. The manifest
 // service keeps the last good document meanwhile.
-func (r *RolloutReconciler) removeForged(ctx context.Context, name string, sequence int64) error {
-	cm, err := r.findPublished(ctx, name)
-	if err != nil || cm == nil || !raised(cm, sequence) {
-		return err
+func (r *RolloutReconciler) removeForged(ctx context.Context, cm *corev1.ConfigMap, sequence int64) error {
+	if cm == nil || !raised(cm, sequence) {
+		return nil
 	}
 	gone := client.Preconditions{UID: &cm.UID, ResourceVersion: &cm.ResourceVersion}
 	if err := r.Client.Delete(ctx, cm, gone); err != nil {
-		return fmt.Errorf("deleting ConfigMap %s, whose sequence was raised by hand: %w", name, err)
+		return fmt.Errorf("deleting ConfigMap %s, whose sequence was raised by hand: %w", cm.Name, err)
 	}
-	return task.Wait("Republishing", time.Second, "ConfigMap %s was changed by hand and is published anew", name)
+	return task.Wait("Republishing", time.Second, "ConfigMap %s was changed by hand and is published anew", cm.Name)
 }
 
 // raised tells that the ConfigMap's sequence is higher than the one to publish. A

@@ -142,6 +142,9 @@ func (r *RolloutReconciler) retireRivals(ctx context.Context, s *rolloutScope) e
 		return err
 	}
 	mine.Items = slices.DeleteFunc(mine.Items, func(o v1alpha1.Rollout) bool { return o.Name == s.before.Name })
+	if err := r.onlyTrueClaims(ctx, mine.Items); err != nil {
+		return err
+	}
 	current := s.before.DeepCopy()
 	current.Status.Published = s.published
 	mine.Items = append(mine.Items, *current)
@@ -152,6 +155,21 @@ func (r *RolloutReconciler) retireRivals(ctx context.Context, s *rolloutScope) e
 		gone := client.Preconditions{UID: &old.configMap.UID, ResourceVersion: &old.configMap.ResourceVersion}
 		if err := r.Client.Delete(ctx, &old.configMap, gone); err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("deleting ConfigMap %s, which newer documents have replaced: %w", old.configMap.Name, err)
+		}
+	}
+	return nil
+}
+
+// onlyTrueClaims takes from the rollouts what they claim to have published and have not.
+func (r *RolloutReconciler) onlyTrueClaims(ctx context.Context, rollouts []v1alpha1.Rollout) error {
+	for i := range rollouts {
+		ro := &rollouts[i]
+		cm, err := r.findPublished(ctx, documentName(ro))
+		if err != nil {
+			return err
+		}
+		if claim := ro.Status.Published; claim != nil && (cm == nil || sumOf(cm) != claim.SHA256) {
+			ro.Status.Published = nil
 		}
 	}
 	return nil

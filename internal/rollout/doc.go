@@ -127,6 +127,25 @@
 // less than 200 KiB of status, and less than 160 KiB of the document's 256. What recalls cannot
 // tell apart any longer gets a new number for everybody, as more than 20 recalls do.
 //
+// # When a share is out
+//
+// A decision is recorded first, and then its document is written: what is recorded counts
+// on being out by Seen.OutBy, so that nothing has to be recorded after it. Every pass is
+// told since when the document really is. A step that began with it begins then, if that
+// is later, and of a document that is not out no pause counts at all. Plan: 5 %, pause 60 s,
+// 25 %. It is recorded at noon, to be out by 12:00:01:
+//
+//	seen                          recorded next
+//	out since 12:00:01            unchanged: until 12:01:01
+//	out since 12:00:05            step 1 began at 12:00:05, until 12:01:05
+//	not out                       unchanged, Publishing
+//	at 13:00 out since then       step 1 began at 13:00:00, until 13:01:00
+//
+// The other order would be two writes as well, and wrong: whoever reads an old record could
+// let the share grow that somebody has aborted, for it is the record that an abort is in,
+// and what guards it against them is the record's version. And a document does not say
+// enough to record again what was decided, such as the answer to an action.
+//
 // # Numbers
 //
 // The sequence rises with every change of the published document, to

@@ -39,7 +39,7 @@ func (d *decider) start(v v1alpha1.Variant, step int32) {
 }
 
 func (d *decider) goTo(step int32) {
-	began := metav1.NewTime(d.now)
+	began := metav1.NewTime(d.begins())
 	d.st.Step = &v1alpha1.StepStatus{Index: step, Began: &began}
 	if int(step) < len(d.plan.Steps) {
 		d.st.Step.Kind = d.plan.Steps[step].Kind()
@@ -218,20 +218,6 @@ func (d *decider) passPause(p Pause) bool {
 		d.move.Waits = true
 	}
 	return false
-}
-
-// CountFrom makes the step that was recorded together with a document begin when
-// that document was out: a pause is time with users, and whatever kept the
-// document from them, a crash or a registry, is none of it. The time is
-// rounded up, for status keeps whole seconds and no pause may be shortened.
-func CountFrom(st *v1alpha1.RolloutStatus, out time.Time) {
-	if st.Step == nil || st.Step.Began == nil || st.Document == nil || !st.Step.Began.Equal(&st.Document.IssuedAt) {
-		return // the step did not begin with this document
-	}
-	began := metav1.NewTime(out.Add(time.Second - 1).UTC().Truncate(time.Second))
-	if st.Step.Began.Before(&began) {
-		st.Step.Began = &began
-	}
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
