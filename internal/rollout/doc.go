@@ -92,6 +92,7 @@
 //	step 1, 5 %, white new        white passed for 60 s         step 3, 25 %, white Passed
 //	step 1, 5 %                   white failed                  white Failed with its figures, paused: Guardrail
 //	paused, white Failed          resume@2                      not paused, white Inconclusive since now
+//	paused anew, resume@2 Done    resume@2/2                    the same: resume@2 was about another pause
 //	step 1, 5 %                   white has no data             unchanged, holds; onNoData Abort: refused 1.1.0
 //	step 2, 5 %, white Error      promote@2/2                   unchanged: Refused, for it is a share that waits
 //	step 2, 5 %, white Error      promote-full@2                stable 1.1.0, FastPromoted

@@ -360,7 +360,7 @@ func (w *world) checkWayOut(t *rapid.T, st v1alpha1.RolloutStatus, move Move) {
 		if strings.HasPrefix(c, VerbRetry) && w.plan.Window.closed(w.now) {
 			continue // the answer says that the window has to be opened first
 		}
-		if st.LastAction != nil && st.LastAction.Value == c {
+		if st.LastAction != nil && st.LastAction.Value == c && !strings.HasPrefix(c, VerbResume) {
 			continue // it was answered before
 		}
 		if w.plan.Paused && strings.Contains(move.Message, "spec.state") {
