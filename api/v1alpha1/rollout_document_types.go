@@ -164,7 +164,7 @@ type PublishedDocument struct {
 	// +kubebuilder:validation:MaxLength=71
 	// +required
 	SHA256 string `json:"sha256,omitempty"`
-	// time at which it was written.
+	// time by which it was out.
 	// +required
 	Time metav1.Time `json:"time"`
 }

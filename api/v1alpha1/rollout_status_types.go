@@ -137,7 +137,8 @@ type RolloutStatus struct {
 	// Unset: nothing was published yet.
 	// +optional
 	Document *DocumentFacts `json:"document,omitempty"`
-	// published is the document that is out. Unset: none is.
+	// published is the document that is out. It is written with the decision, a moment before
+	// the document is, and mended when that fails or comes late. Unset: none is.
 	// +optional
 	Published *PublishedDocument `json:"published,omitempty"`
 	// lastAction answers the last action annotation. Unset: there was none.

@@ -44,6 +44,10 @@ func plannedAction(ro *v1alpha1.Rollout, verb, to, user string) (*askedAction, e
 		value += fmt.Sprintf("/%d", st.Step.Index)
 	case rollout.VerbRollback:
 		value += "/" + to
+	case rollout.VerbResume:
+		if st.PausedReason != "" {
+			value = rollout.Resume(st)
+		}
 	}
 	a := &askedAction{rollout: ro, verb: verb, value: value, user: user}
 	if pending := askedOf(ro); pending != nil && pending.User != user {

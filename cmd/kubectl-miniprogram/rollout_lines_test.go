@@ -272,11 +272,12 @@ func TestAnActionIsBoundToWhatWasRead(t *testing.T) {
 		err      string
 		anew     bool
 	}{
-		"promote names the step":         {ro: shop(), verb: "promote", value: "promote@2/1"},
-		"rollback names the version":     {ro: shop(), verb: "rollback", to: "1.0.0", value: "rollback@2/1.0.0"},
-		"abort names the attempt":        {ro: shop(), verb: "abort", value: "abort@2"},
-		"one's own action is replaced":   {ro: shop(pendingOf("olu")), verb: "abort", value: "abort@2"},
-		"what was refused is asked anew": {ro: shop(answered("Refused")), verb: "resume", value: "resume@2", anew: true},
+		"promote names the step":                  {ro: shop(), verb: "promote", value: "promote@2/1"},
+		"rollback names the version":              {ro: shop(), verb: "rollback", to: "1.0.0", value: "rollback@2/1.0.0"},
+		"abort names the attempt":                 {ro: shop(), verb: "abort", value: "abort@2"},
+		"one's own action is replaced":            {ro: shop(pendingOf("olu")), verb: "abort", value: "abort@2"},
+		"what was refused is asked anew":          {ro: shop(answered("Refused")), verb: "resume", value: "resume@2", anew: true},
+		"a pause after it was resumed is another": {ro: shop(answered("Done"), func(ro *v1alpha1.Rollout) { ro.Status.PausedReason = "Guardrail" }), verb: "resume", value: "resume@2/2"},
 		"what was done is not": {ro: shop(answered("Done")), verb: "resume",
 			err: "resume@2 was done at 2026-11-27T04:00:00Z already (because), and the same action is not performed twice: to resume once more, pause first"},
 		"another's action is not": {ro: shop(pendingOf("pia")), verb: "abort",

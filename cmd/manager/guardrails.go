@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
+	"strings"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,12 +30,30 @@ func (o *options) prometheus() (*analysis.Prometheus, error) {
 	}, time.Now)
 }
 
+// replicas are the addresses of --manifest-replicas. Nil: the Service's endpoints are asked.
+func (o *options) replicas() ([]string, error) {
+	if o.manifestReplicas == "" {
+		return nil, nil
+	}
+	addresses := strings.Split(o.manifestReplicas, ",")
+	for _, a := range addresses {
+		if host, port, err := net.SplitHostPort(a); err != nil || host == "" || port == "" {
+			return nil, fmt.Errorf("--manifest-replicas: %q is not of the form host:port", a)
+		}
+	}
+	return addresses, nil
+}
+
 // guardrails measures them. The client may list the endpoints of the manifest service.
 func (o *options) guardrails(direct client.Reader) (*analysis.Watcher, error) {
 	prometheus, err := o.prometheus()
 	if err != nil {
 		return nil, err
 	}
-	replicas := &analysis.Replicas{Client: direct, Namespace: o.namespace, Service: o.manifestService, Now: time.Now}
+	addresses, err := o.replicas()
+	if err != nil {
+		return nil, err
+	}
+	replicas := &analysis.Replicas{Client: direct, Namespace: o.namespace, Service: o.manifestService, Addresses: addresses, Now: time.Now}
 	return analysis.NewWatcher(replicas, prometheus, time.Now), nil
 }

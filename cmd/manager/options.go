@@ -24,6 +24,7 @@ type options struct {
 	registryCAFile                         string
 	registryPlainHTTP                      bool
 	manifestURL, runURL, manifestService   string
+	manifestReplicas                       string
 	prometheusURL, prometheusTokenFile     string
 	prometheusCAFile, queryTemplates       string
 	allowInsecureSources                   bool
@@ -54,6 +55,7 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.StringVar(&o.manifestURL, "manifest-url", "", "URL of the manifest service, for status.url of HostApps")
 	fs.StringVar(&o.runURL, "run-url", "", "URL of the run host, the manifest service's flag of the same name, for status.runURL of HostApps")
 	fs.StringVar(&o.manifestService, "manifest-service", "miniprogram-manifest-service-private", "Service in the manager's namespace whose endpoints are the replicas of the manifest service, with a port named private; what they count is what guardrails measure")
+	fs.StringVar(&o.manifestReplicas, "manifest-replicas", "", "comma-separated host:port of the private ports of the manifest service's replicas, where they run outside of the cluster, instead of the endpoints of --manifest-service")
 	fs.StringVar(&o.prometheusURL, "prometheus-url", "", "URL of the one Prometheus that guardrails may ask, such as http://prometheus.monitoring:9090; without it, guardrails measure what host apps report alone")
 	fs.StringVar(&o.prometheusTokenFile, "prometheus-token-file", "", "file with a bearer token for it, read at each request")
 	fs.StringVar(&o.prometheusCAFile, "prometheus-ca-file", "", "PEM file with certificate authorities that are trusted for it, beside those of the system")
@@ -84,6 +86,9 @@ func (o *options) validate() error {
 		return err
 	}
 	if _, err := o.prometheus(); err != nil {
+		return err
+	}
+	if _, err := o.replicas(); err != nil {
 		return err
 	}
 	if o.concurrency < 1 || o.maxBundleBytes < 1 || o.requestsPerSecond < 1 {

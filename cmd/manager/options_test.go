@@ -65,6 +65,7 @@ func TestFlagsThatCannotBeUsed(t *testing.T) {
 		"--sigstore-trusted-root=" + text:    "--sigstore-trusted-root: " + text + ": reading the trusted root: ",
 		"--prometheus-url=http://p:9090":     "--prometheus-url and --query-templates go together",
 		"--query-templates=" + text:          "--prometheus-url and --query-templates go together",
+		"--manifest-replicas=127.0.0.1:1,b":  `--manifest-replicas: "b" is not of the form host:port`,
 		"--concurrency=0":                    "--concurrency, --max-bundle-bytes and --source-requests-per-second must be at least 1",
 	} {
 		t.Run(arg, func(t *testing.T) {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -21,6 +22,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 )
 
 // 10,000 rollouts: for each of 1,000 mini programs one in each of 10 host apps.
@@ -35,6 +38,7 @@ const (
 	idle        = 30 * time.Second
 	aborted     = 20
 	settingUp   = 15 * time.Minute
+	published   = "miniprogram-published"
 )
 
 // BenchmarkRollout has one manager with 10,000 Rollouts, of which 500 are taken
@@ -46,7 +50,7 @@ const (
 //   - writes_per_step: of Rollouts and of documents, for each share that grew, in four minutes
 //   - writes_per_second and writes_in_the_busiest_second: of the same
 //   - late_p50_seconds, late_p99_seconds: from the end of a pause, which is counted in
-//     whole seconds, until the next share is out
+//     whole seconds, until the document of the next share is out
 //   - abort_p99_ms: from the annotation of an abort until the document without the target is out
 //   - rss_mib: the greatest memory that the process had
 func BenchmarkRollout(b *testing.B) {
@@ -237,10 +241,10 @@ func (p *platform) measureSteps(b *testing.B) {
 	rollouts, err := p.client.Watch(ctx, &v1alpha1.RolloutList{})
 	must(b, err)
 	defer rollouts.Stop()
-	documents, err := p.client.Watch(ctx, &corev1.ConfigMapList{}, client.InNamespace("miniprogram-published"))
+	documents, err := p.client.Watch(ctx, &corev1.ConfigMapList{}, client.InNamespace(published))
 	must(b, err)
 	defer documents.Stop()
-	m := &counted{published: map[client.ObjectKey]int64{}, share: map[client.ObjectKey]int32{}, due: map[client.ObjectKey]time.Time{}, seconds: map[int64]int{}}
+	m := &counted{share: map[client.ObjectKey]int32{}, due: map[string]pauseEnds{}, seconds: map[int64]int{}}
 	for end := time.After(watched); ; {
 		select {
 		case event := <-rollouts.ResultChan():
@@ -250,10 +254,11 @@ func (p *platform) measureSteps(b *testing.B) {
 			}
 			m.rollout(event.Type, ro)
 		case event := <-documents.ResultChan():
-			if _, ok := event.Object.(*corev1.ConfigMap); !ok {
+			cm, ok := event.Object.(*corev1.ConfigMap)
+			if !ok {
 				b.Fatalf("the watch of documents ends: %v", event.Object)
 			}
-			m.wrote(event.Type)
+			m.document(event.Type, cm)
 		case <-end:
 			m.report(b)
 			p.measureAborts(b, keys[:aborted])
@@ -262,15 +267,21 @@ func (p *platform) measureSteps(b *testing.B) {
 	}
 }
 
-// counted is what is seen of the Rollouts that step. Of each it has the sequence that
-// is out, the share, and when its pause is over.
+// counted is what is seen of the Rollouts that step. Of each it has the share, and by
+// the name of its document when its pauses are over.
 type counted struct {
-	published     map[client.ObjectKey]int64
 	share         map[client.ObjectKey]int32
-	due           map[client.ObjectKey]time.Time
+	due           map[string]pauseEnds
 	seconds       map[int64]int // writes, by second
 	writes, steps int
 	late          []time.Duration
+}
+
+// pauseEnds are when the present pause of a Rollout is over, which was recorded with
+// the sequence, and when the one before was: the document comes after the record.
+type pauseEnds struct {
+	sequence        int64
+	before, present time.Time
 }
 
 func (m *counted) wrote(how watch.EventType) {
@@ -287,14 +298,21 @@ func (m *counted) rollout(how watch.EventType, ro *v1alpha1.Rollout) {
 		m.steps++
 	}
 	m.share[key] = st.BasisPoints
-	out := st.Published != nil && st.Published.Sequence == st.Sequence && st.Step != nil && st.Step.Began != nil
-	if !out || m.published[key] == st.Sequence {
+	name := delivery.RolloutConfigMap(ro.Namespace, ro.Name)
+	if due := m.due[name]; st.Step != nil && st.Step.Began != nil && due.sequence != st.Sequence {
+		m.due[name] = pauseEnds{sequence: st.Sequence, before: due.present, present: st.Step.Began.Add(pauseOfStep)}
+	}
+}
+
+// document is that of a Rollout, or something else that is published.
+func (m *counted) document(how watch.EventType, cm *corev1.ConfigMap) {
+	m.wrote(how)
+	due, ok := m.due[cm.Name]
+	if !ok || due.before.IsZero() || cm.Data[delivery.KeySequence] != strconv.FormatInt(due.sequence, 10) {
 		return
 	}
-	if due, ok := m.due[key]; ok {
-		m.late = append(m.late, time.Since(due))
-	}
-	m.published[key], m.due[key] = st.Sequence, st.Step.Began.Add(pauseOfStep)
+	m.late = append(m.late, time.Since(due.before))
+	m.due[cm.Name] = pauseEnds{sequence: due.sequence, present: due.present} // each counts once
 }
 
 func (m *counted) report(b *testing.B) {
@@ -323,9 +341,11 @@ func (p *platform) measureAborts(b *testing.B, keys []client.ObjectKey) {
 		began := time.Now()
 		p.act(b, key, "abort@1")
 		for {
-			var ro v1alpha1.Rollout
-			must(b, p.client.Get(b.Context(), key, &ro))
-			if st := &ro.Status; st.Target == nil && st.Published.Sequence == st.Sequence {
+			var cm corev1.ConfigMap
+			must(b, p.client.Get(b.Context(), client.ObjectKey{Namespace: published, Name: delivery.RolloutConfigMap(key.Namespace, key.Name)}, &cm))
+			var doc document.Release
+			must(b, json.Unmarshal([]byte(cm.Data[delivery.KeyDocument]), &doc))
+			if doc.Target == nil {
 				break
 			}
 			if time.Since(began) > time.Minute {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// build builds the manager and the manifest service, as `make build` does. Go
-// itself knows whether anything has to be done.
+// build builds the manager, the manifest service and the kubectl plugin, as `make
+// build` does. Go itself knows whether anything has to be done.
 func (s *stack) build(ctx context.Context, f *figures) error {
 	s.out.section("Build")
 	began := time.Now()
@@ -29,7 +29,7 @@ func (s *stack) build(ctx context.Context, f *figures) error {
 		return err
 	}
 	f.BuildSeconds = round(time.Since(began))
-	s.out.say("bin/manager and bin/manifest-service in %s", seconds(time.Since(began)))
+	s.out.say("bin/manager, bin/manifest-service and bin/kubectl-miniprogram in %s", seconds(time.Since(began)))
 	return nil
 }
 
@@ -52,12 +52,12 @@ func (s *stack) goBuild(ctx context.Context) error {
 		version = strings.TrimSpace(string(out))
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w -X main.version="+version,
-		"-o", filepath.Join(s.root, "bin")+string(filepath.Separator), "./cmd/manager", "./cmd/manifest-service")
+		"-o", filepath.Join(s.root, "bin")+string(filepath.Separator), "./cmd/manager", "./cmd/manifest-service", "./cmd/kubectl-miniprogram")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	var problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &problems, &problems
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("building the manager and the manifest service: %w\n%s", err, strings.TrimSpace(problems.String()))
+		return fmt.Errorf("building the manager, the manifest service and the plugin: %w\n%s", err, strings.TrimSpace(problems.String()))
 	}
 	return nil
 }

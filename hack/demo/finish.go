@@ -66,7 +66,7 @@ func (d *demo) leaveRunning(ctx context.Context) error {
 	}
 	d.out.section("It keeps running. To go on, in another terminal:")
 	d.out.line("")
-	for line := range strings.SplitSeq(hints(d.short(env), d.short(filepath.Join(d.dir, "people")), ro.Status.Attempt+1), "\n") {
+	for line := range strings.SplitSeq(hints(d.short(env), d.short(filepath.Join(d.dir, "people")), d.short(d.people[support]), ro.Status.Attempt+1), "\n") {
 		d.out.line("  %s", line)
 	}
 	d.out.line("Ctrl-C stops everything; what is stored stays in %s (make demo-clean removes it).", d.short(d.dir))
@@ -74,8 +74,9 @@ func (d *demo) leaveRunning(ctx context.Context) error {
 	return nil
 }
 
-// hints are lines to type; attempt is the one that the next target of shop has.
-func hints(env, people string, attempt int32) string {
+// hints are lines to type, with a kubeconfig of support; attempt is the one that the next
+// target of shop has.
+func hints(env, people, support string, attempt int32) string {
 	return fmt.Sprintf(`source %[1]s
 
 # what there is, and what it waits for
@@ -87,7 +88,7 @@ kubectl --kubeconfig %[3]s/olu.kubeconfig -n shop-team patch mpr shop --type=mer
 kubectl --kubeconfig %[3]s/olu.kubeconfig -n shop-team annotate mpr shop --overwrite miniprogram.dev/action=promote@%[2]d/1
 kubectl --kubeconfig %[3]s/olu.kubeconfig -n shop-team annotate mpr shop --overwrite miniprogram.dev/action=abort@%[2]d
 
-# the same with the kubectl plugin, after make build: drawn while it changes; promoted; or aborted
+# the same with the kubectl plugin: drawn while it changes; promoted; or aborted
 bin/kubectl-miniprogram rollout status shop --kubeconfig %[3]s/olu.kubeconfig -n shop-team --watch
 bin/kubectl-miniprogram rollout promote shop --kubeconfig %[3]s/olu.kubeconfig -n shop-team
 bin/kubectl-miniprogram rollout abort shop --kubeconfig %[3]s/olu.kubeconfig -n shop-team
@@ -95,6 +96,9 @@ bin/kubectl-miniprogram rollout abort shop --kubeconfig %[3]s/olu.kubeconfig -n 
 # as a reviewer: the queue, and what waits for whom; as the developer, who may not release
 kubectl --kubeconfig %[3]s/rosa.kubeconfig -n shop-team get mpv,mprev
 kubectl --kubeconfig %[3]s/dana.kubeconfig -n shop-team auth can-i create mpr
+
+# as support: why a user gets what he gets
+bin/kubectl-miniprogram explain --kubeconfig %[4]s --user user-0001 --host wallet com.example.shop
 
 # as a host app: one user's answer, the signed document, the list, Dimina's dialect
 curl -s "$MANIFEST_URL/v1/hosts/wallet/resolve" -H 'Content-Type: application/json' \
@@ -105,7 +109,7 @@ curl -s "$MANIFEST_URL/dimina/v1/hosts/wallet/com.example.transit.json?user=user
 
 # the registry
 curl -s "http://$REGISTRY/v2/_catalog"
-`, env, attempt, people)
+`, env, attempt, people, support)
 }
 
 // writeEnv writes a file to source in a shell. kubectl keeps its cache apart from

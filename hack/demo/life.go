@@ -191,12 +191,19 @@ func (d *demo) secondVersion(ctx context.Context) error {
 }
 
 // name sets what the Rollout names, as a commit in Git would.
-func (d *demo) name(ctx context.Context, v version) error {
+func (d *demo) name(ctx context.Context, v version) error { return d.nameGuarded(ctx, v, "") }
+
+// nameGuarded sets its guardrails too.
+func (d *demo) nameGuarded(ctx context.Context, v version, guardrails string) error {
+	if guardrails != "" {
+		guardrails = `,"guardrails":` + guardrails
+	}
 	return d.act(ctx, olu, "patch", "mpr", v.program.name, "-n", v.program.namespace, "--type=merge",
-		"-p", fmt.Sprintf(`{"spec":{"versionRef":{"name":%q}}}`, v.object))
+		"-p", fmt.Sprintf(`{"spec":{"versionRef":{"name":%q}%s}}`, v.object, guardrails))
 }
 
-// badVersion releases 1.2.0 to the first share, and the operator aborts it.
+// badVersion releases 1.2.0 to the first share. Phones report that it crashes, a
+// guardrail pauses it, support looks at whom it concerns, and the operator aborts it.
 func (d *demo) badVersion(ctx context.Context) error {
 	if err := d.handIn(ctx, shop120); err != nil {
 		return err
@@ -205,10 +212,16 @@ func (d *demo) badVersion(ctx context.Context) error {
 	if err := d.approve(ctx, bad, d.asActing); err != nil {
 		return err
 	}
-	if err := d.name(ctx, bad); err != nil {
+	if err := d.nameGuarded(ctx, bad, crashes); err != nil {
 		return err
 	}
 	if err := d.walk(ctx, bad, good.digest, 1); err != nil {
+		return err
+	}
+	if err := d.crash(ctx, bad); err != nil {
+		return err
+	}
+	if err := d.explain(ctx, asked{appID: bad.program.appID, target: bad.digest, stable: good.digest, hundredths: 500}, bad, good); err != nil {
 		return err
 	}
 	d.served.mayTakeBack()
@@ -221,6 +234,8 @@ func (d *demo) badVersion(ctx context.Context) error {
 			return "the target is still there"
 		case !isTrue(ro, ro.Status.Conditions, v1alpha1.ConditionAborted):
 			return "Aborted is not True"
+		case !strings.Contains(ro.Status.Summary, "To go on"):
+			return "it does not say how to go on"
 		default:
 			return unpublished(ro)
 		}
@@ -237,7 +252,7 @@ func (d *demo) badVersion(ctx context.Context) error {
 func (d *demo) rollBack(ctx context.Context) error {
 	old := d.versions.get(shop100)
 	d.served.mayTakeBack()
-	if err := d.name(ctx, old); err != nil {
+	if err := d.nameGuarded(ctx, old, "null"); err != nil {
 		return err
 	}
 	ro, err := d.awaitRollout(ctx, old.program.key(), "to be rolled back to 1.0.0", stableAt(old))

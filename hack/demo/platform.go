@@ -29,6 +29,8 @@ const (
 	rosa  = "rosa"  // reviews quality
 	piet  = "piet"  // reviews privacy
 	olu   = "olu"   // runs rollouts
+
+	support = "support" // the service account of a support desk
 )
 
 // groups are those of the people who are in one, as the platform's directory says.
@@ -58,7 +60,21 @@ func (s *stack) applyPlatform(ctx context.Context) (string, error) {
 	if err := controlplane.Apply(ctx, s.cp.Admin(), filepath.Join(s.root, samples, "platform")); err != nil {
 		return "", err
 	}
-	return "applied " + samples + "/platform: two developer groups, five people's rights, host app wallet, policy baseline", nil
+	return "applied " + samples + "/platform: two developer groups, five people's rights, host app wallet, policy baseline", s.applySupport(ctx)
+}
+
+// applySupport lets a support desk ask why a user gets what he gets: the rights of
+// the service, which config/components/explain has, and an account with a token,
+// for that is what the service can ask the API server about.
+func (s *stack) applySupport(ctx context.Context) error {
+	for _, file := range []string{filepath.Join("config", "components", "explain", "role.yaml"), filepath.Join(samples, "support", "support.yaml")} {
+		if _, err := s.cp.Kubectl(ctx, s.kubeconfig, "apply", "--server-side", "-f", filepath.Join(s.root, file)); err != nil {
+			return err
+		}
+	}
+	var err error
+	s.people[support], err = s.accountConfig(ctx, support)
+	return err
 }
 
 // copyKeys waits for the public keys that the manager writes and puts them where

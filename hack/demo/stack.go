@@ -189,6 +189,8 @@ func (s *stack) startManager(ctx context.Context) (string, error) {
 			"--leader-elect=false",
 			"--registry=" + s.registry.Host(), "--registry-plain-http", "--registry-prefix=" + registryPrefix,
 			"--manifest-url=" + s.url, "--temp-dir=" + temp,
+			// No Service can have an endpoint at a loopback address.
+			"--manifest-replicas=" + loopback(s.ports.ServicePrivate),
 			"--allow-insecure-sources", "--allowed-source-networks=127.0.0.0/8,::1/128",
 			"--metrics-bind-address=" + loopback(s.ports.ManagerMetrics),
 			"--health-probe-bind-address=" + loopback(s.ports.ManagerProbes),
@@ -222,7 +224,7 @@ func (s *stack) startService(ctx context.Context) (string, error) {
 			"--registry=" + s.registry.Host(), "--registry-plain-http", "--registry-prefix=" + registryPrefix,
 			"--state-dir=" + s.serviceState(), "--blob-cache-dir=" + s.path("manifest-service", "blobs"),
 			// A thousand users ask from this one machine.
-			"--address-limits=resolve=0", "--shutdown-delay=0s",
+			"--address-limits=resolve=0", "--shutdown-delay=0s", "--explain",
 		},
 	})
 	if err != nil {

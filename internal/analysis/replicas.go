@@ -35,6 +35,8 @@ type Replicas struct {
 	Client client.Reader
 	// Namespace and Service name the Service that has the replicas' private port.
 	Namespace, Service string
+	// Addresses of replicas' private ports, as host:port, instead of those of the Service.
+	Addresses []string
 	// HTTP asks the replicas. Nil: a client for addresses in the cluster.
 	HTTP *http.Client
 	// Now is the clock.
@@ -95,6 +97,9 @@ func (r *Replicas) readAll(ctx context.Context) error {
 
 // addresses are those of the private port of all replicas that may answer.
 func (r *Replicas) addresses(ctx context.Context) ([]string, error) {
+	if len(r.Addresses) > 0 {
+		return r.Addresses, nil
+	}
 	var slicesOf discoveryv1.EndpointSliceList
 	err := r.Client.List(ctx, &slicesOf, client.InNamespace(r.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: r.Service})
 	if err != nil {

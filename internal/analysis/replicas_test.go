@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -149,6 +150,15 @@ func TestWhatIsNoReadingOfAReplica(t *testing.T) {
 	if _, _, err := r.read(t.Context(), began, shopSeries); err == nil || err.Error() != "service system/counts has no replica with a port named private" {
 		t.Errorf("without endpoints: %v", err)
 	}
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"instance":"outside","counts":[]}`)
+	}))
+	defer outside.Close()
+	r.Addresses = []string{strings.TrimPrefix(outside.URL, "http://")}
+	if _, _, err := r.read(t.Context(), began, shopSeries); err != nil {
+		t.Errorf("with an address that needs no endpoint: %v", err)
+	}
+	r = &Replicas{Namespace: "system", Service: "counts", Now: func() time.Time { return began }}
 	r.Client = &endpointSlices{err: errors.New("forbidden")}
 	if _, _, err := r.read(t.Context(), began, shopSeries); err == nil || err.Error() != "listing the replicas of the manifest service: forbidden" {
 		t.Errorf("without the right: %v", err)

@@ -45,6 +45,8 @@ type lifeline struct {
 	// 0: the process lives.
 	end  int
 	last fate
+	// at is the call that is to be the last, whatever its number.
+	at string
 	// fault may answer what goes to the registry or to a source. Nil: nothing does.
 	fault func(*http.Request) *registrytest.Fault
 }
@@ -53,6 +55,9 @@ func (l *lifeline) call(what string) fate {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.calls = append(l.calls, what)
+	if l.end == 0 && what == l.at {
+		l.end = len(l.calls)
+	}
 	switch n := len(l.calls); {
 	case l.end == 0 || n < l.end:
 		return made

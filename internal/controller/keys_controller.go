@@ -114,7 +114,7 @@ func (r *KeysReconciler) signAnew(ctx context.Context, set *signing.Set) (bool, 
 // is newer.
 func (r *KeysReconciler) replaceEnvelope(ctx context.Context, cm *corev1.ConfigMap, envelope []byte) error {
 	data := map[string]string{}
-	for _, key := range []string{delivery.KeyDocument, delivery.KeySequence, delivery.KeyPercent, delivery.KeyRepository} {
+	for _, key := range []string{delivery.KeyDocument, delivery.KeySequence, delivery.KeyPercent, delivery.KeyRepository, delivery.KeyWritten} {
 		if value, ok := cm.Data[key]; ok {
 			data[key] = value
 		}

@@ -8,9 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// writesOfAStep are what a step costs the API server: the decision in status, the
-// document, and that it is out.
-const writesOfAStep = 3
+// writesOfAStep are what a step costs the API server: the decision in status, and the
+// document.
+const writesOfAStep = 2
 
 // Pace gives what happens by the clock alone its turn, so that however many steps
 // fall due at one time, the API server is asked for no more than so many writes in a

@@ -41,14 +41,14 @@ func TestStepsThatFallDueAtOnceTakeTurns(t *testing.T) {
 	if len(went) != 100 || len(p.turns) != 0 {
 		t.Errorf("%d steps went, %d turns are kept", len(went), len(p.turns))
 	}
-	want := map[int]int{0: 19, 1: 10, 2: 10, 3: 10, 4: 10, 5: 10, 6: 10, 7: 10, 8: 10, 9: 1} // a second's worth may go at once
+	want := map[int]int{0: 28, 1: 15, 2: 15, 3: 15, 4: 15, 5: 12} // a second's worth may go at once
 	if diff := cmp.Diff(want, most); diff != "" {
 		t.Errorf("steps in each second (-want +got):\n%s", diff)
 	}
 }
 
 func TestATurnIsForOneStep(t *testing.T) {
-	p := NewPace(3)
+	p := NewPace(2)
 	at := func(of string, sequence int64, now time.Time) time.Duration {
 		return p.Wait(types.UID(of), sequence, now).Round(time.Millisecond)
 	}

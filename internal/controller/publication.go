@@ -24,8 +24,12 @@ import (
 
 // findPublished returns a ConfigMap of the publication namespace, or nil.
 func (s *Shared) findPublished(ctx context.Context, name string) (*corev1.ConfigMap, error) {
+	return s.readPublished(ctx, s.Client, name)
+}
+
+func (s *Shared) readPublished(ctx context.Context, from client.Reader, name string) (*corev1.ConfigMap, error) {
 	var cm corev1.ConfigMap
-	err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.PublicationNamespace, Name: name}, &cm)
+	err := from.Get(ctx, client.ObjectKey{Namespace: s.PublicationNamespace, Name: name}, &cm)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -44,25 +48,34 @@ func (s *Shared) applyPublished(ctx context.Context, name string, labels, data m
 	if err != nil {
 		return err
 	}
+	_, err = s.applyOver(ctx, existing, name, labels, data)
+	return err
+}
+
+// applyOver writes over what was read, which is nil where there was nothing, and
+// returns what is there then.
+func (s *Shared) applyOver(ctx context.Context, existing *corev1.ConfigMap, name string, labels, data map[string]string) (*corev1.ConfigMap, error) {
 	want := maps.Clone(labels)
 	want[v1alpha1.PublishedLabel] = "true"
 	if existing != nil && contains(existing.Data, data) && contains(existing.Labels, want) {
-		return nil
+		return existing, nil
 	}
+	now := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.PublicationNamespace, Name: name, Labels: want}, Data: data}
+	var err error
 	if existing == nil {
-		meta := metav1.ObjectMeta{Namespace: s.PublicationNamespace, Name: name, Labels: want}
-		err = s.Client.Create(ctx, &corev1.ConfigMap{ObjectMeta: meta, Data: data}, client.FieldOwner(FieldManager))
+		err = s.Client.Create(ctx, now, client.FieldOwner(FieldManager))
 	} else {
 		cm := applycorev1.ConfigMap(name, s.PublicationNamespace).WithLabels(want).WithData(data).WithResourceVersion(existing.ResourceVersion)
 		err = s.Client.Apply(ctx, cm, client.FieldOwner(FieldManager), client.ForceOwnership)
+		now.UID, now.ResourceVersion = existing.UID, *cm.ResourceVersion // of the answer
 	}
 	if existing == nil && (apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)) {
-		return task.Wait("PublicationNamespaceMissing", time.Minute, "namespace %s, which documents are published in, does not exist or is being deleted: apply config/install", s.PublicationNamespace)
+		return nil, task.Wait("PublicationNamespaceMissing", time.Minute, "namespace %s, which documents are published in, does not exist or is being deleted: apply config/install", s.PublicationNamespace)
 	}
 	if err != nil {
-		return fmt.Errorf("writing ConfigMap %s/%s: %w", s.PublicationNamespace, name, err)
+		return nil, fmt.Errorf("writing ConfigMap %s/%s: %w", s.PublicationNamespace, name, err)
 	}
-	return nil
+	return now, nil
 }
 
 // contains tells whether all of want stands in have.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -56,10 +55,11 @@ type rolloutScope struct {
 	// held is what keeps the target where it is, told at the end of the pass.
 	held error
 	move rollout.Move
-	// published is the document that is out after this pass.
+	// configMap of the document, as it was read or written last; nil: there is none.
+	configMap *corev1.ConfigMap
+	// published is the document that is out, and outSince since when, if that is known.
 	published *v1alpha1.PublishedDocument
-	// wasOut: the document was published already, if not by all keys that sign now.
-	wasOut bool
+	outSince  time.Time
 }
 
 func newRolloutScope(before *v1alpha1.Rollout, now time.Time) *rolloutScope {
@@ -114,11 +114,17 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if again, untold := later(err); untold {
 		return again, nil
 	}
-	reportRollout(s, err, r.now())
+	r.report(s, err)
 	if perr := r.writeStatus(ctx, s); perr != nil {
 		return unwritten(perr) // outranks err: running again finds both out again
 	}
 	return s.recheck(task.Result(err))
+}
+
+// report makes the status of what the pass has found, and of no document that is not out.
+func (r *RolloutReconciler) report(s *rolloutScope, err error) {
+	s.rollout.Status.Published = s.published
+	reportRollout(s, err, r.now())
 }
 
 // forgotten tells that a deleted rollout was let go, and a stale read shows it still.
@@ -144,28 +150,29 @@ func (r *RolloutReconciler) patchFinalizer(ctx context.Context, s *rolloutScope,
 	return nil
 }
 
+// decide counts on what it decides to be out in a moment, for else status would have
+// to be written again to say since when it is.
 func (r *RolloutReconciler) decide(_ context.Context, s *rolloutScope) error {
-	s.seen.Unpublished = unpublished(&s.before.Status)
+	s.seen.OutBy = s.now.Add(outWithin)
+	s.seen.Unpublished, s.seen.OutSince = s.unpublished(), s.outSince
 	s.move = rollout.Decide(s.plan, s.before.Status, s.seen, s.now)
 	return nil
 }
 
-func unpublished(st *v1alpha1.RolloutStatus) bool {
-	return st.Sequence != 0 && (st.Published == nil || st.Published.Sequence != st.Sequence)
+// decideAgain is for a record whose document is out since a moment ago, so that no
+// pass is needed in between.
+func (s *rolloutScope) decideAgain() {
+	s.seen.Unpublished, s.seen.OutSince = false, s.outSince
+	s.move = rollout.Decide(s.plan, s.before.Status, s.seen, s.now)
 }
 
-// countFromPublication lets a pause begin when its share is out, and decides
-// again with that, so that no pass is needed in between.
+// countFromPublication lets a pause begin when its share is out, where that was not so
+// when it was decided: after a crash, or because somebody has deleted the document.
 func (r *RolloutReconciler) countFromPublication(_ context.Context, s *rolloutScope) error {
-	out := s.published != nil && s.published.Sequence == s.before.Status.Sequence
-	if !out || !unpublished(&s.before.Status) {
+	if s.unpublished() || !s.seen.Unpublished && s.move.Verb != rollout.TakeBack {
 		return nil // what stays unpublished begins no pause
 	}
-	countPublication(s, r.Now())
-	recorded := s.before.Status.DeepCopy()
-	rollout.CountFrom(recorded, r.Now())
-	s.seen.Unpublished = false
-	s.move = rollout.Decide(s.plan, *recorded, s.seen, s.now)
+	s.decideAgain()
 	return nil
 }
 
@@ -179,12 +186,18 @@ func (r *RolloutReconciler) recordTakeBack(ctx context.Context, s *rolloutScope)
 		return err
 	}
 	r.adopt(s)
+	s.rollout.Status.Published = s.published
+	if claim := r.claim(ctx, s); claim != nil {
+		s.rollout.Status.Published = claim
+	}
 	reportRollout(s, nil, r.now())
 	return r.writeStatus(ctx, s)
 }
 
 // recordDecision makes the move's status the one to write. One whose document
-// could not be published is not recorded: what is out would stay for ever.
+// could not be published is not recorded: what is out would stay for ever. What makes
+// a document is written at once, together with the claim that it is out, which is made
+// true then. Only if that fails is status written again.
 func (r *RolloutReconciler) recordDecision(ctx context.Context, s *rolloutScope) error {
 	if _, err := payloadOf(s.before, &s.move.Status); err != nil && !errors.Is(err, delivery.ErrNothingRecorded) {
 		return err
@@ -194,6 +207,25 @@ func (r *RolloutReconciler) recordDecision(ctx context.Context, s *rolloutScope)
 	}
 	r.adopt(s)
 	s.rollout.Status.Published = s.published
+	claim := r.claim(ctx, s)
+	if claim == nil {
+		return nil
+	}
+	s.rollout.Status.Published = claim
+	reportRollout(s, s.held, r.now())
+	if err := r.writeStatus(ctx, s); err != nil {
+		return err
+	}
+	return r.publishDecision(ctx, s)
+}
+
+// publishDecision writes the document of what was recorded a moment ago.
+func (r *RolloutReconciler) publishDecision(ctx context.Context, s *rolloutScope) error {
+	if err := r.publishRecorded(ctx, s); err != nil || !s.late() {
+		return err
+	}
+	s.decideAgain()
+	r.adopt(s)
 	return nil
 }
 
@@ -229,6 +261,9 @@ func (r *RolloutReconciler) writeStatus(ctx context.Context, s *rolloutScope) er
 		r.event(s.rollout, corev1.EventTypeWarning, reasonOverdue, "Hold", "%s", s.move.Message)
 	}
 	countStep(s)
+	if was, is := s.before.Status.Stable, s.rollout.Status.Stable; was != nil && (is == nil || is.Digest != was.Digest) {
+		s.seen.StableHostApps = nil // what was seen is about the stable before
+	}
 	s.before = s.rollout.DeepCopy()
 	return nil
 }
@@ -263,5 +298,3 @@ func (r *RolloutReconciler) remember(ctx context.Context, s *rolloutScope) error
 	}
 	return nil
 }
-
-func stampOf(t time.Time) metav1.Time { return metav1.NewTime(t.UTC().Truncate(time.Second)) }

@@ -246,20 +246,6 @@ func older(a, b *v1alpha1.Rollout) bool {
 	return a.CreationTimestamp.Before(&b.CreationTimestamp)
 }
 
-// gatherPublished reads which sequence host apps have seen: that of the published
-// document, if it is ours.
-func (r *RolloutReconciler) gatherPublished(ctx context.Context, s *rolloutScope) error {
-	cm, err := r.findPublished(ctx, delivery.RolloutConfigMap(s.before.Namespace, s.before.Name))
-	if err != nil || cm == nil {
-		return err
-	}
-	doc, err := r.readDocument(ctx, s, cm, s.before.Status.Sequence)
-	if doc != nil {
-		s.seen.LastSequence, s.seen.Out = doc.Sequence, doc
-	}
-	return err
-}
-
 // readDocument returns the document for the rollout's app ID and channel that is
 // published in a ConfigMap; nil: it is none of ours. Without the key nobody can
 // tell, and nothing is published either. Nor can anybody while the key cannot be

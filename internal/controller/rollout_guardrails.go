@@ -79,7 +79,7 @@ func (r *RolloutReconciler) measurements(s *rolloutScope, guards []analysis.Guar
 	case st.Target == nil || st.BasisPoints == 0 || s.plan.Deleting:
 		r.forget(client.ObjectKeyFromObject(s.before))
 		return nil
-	case unpublished(st):
+	case s.unpublished():
 		return nil // what is measured already goes on
 	}
 	subject := analysis.Subject{

@@ -51,7 +51,7 @@ func byTheClock(before *v1alpha1.Rollout, move rollout.Move) bool {
 	}
 	grows := move.Verb == rollout.Advance || move.Verb == rollout.Complete
 	switch {
-	case was.ObservedGeneration != before.Generation, unpublished(was), was.Attempt != next.Attempt:
+	case was.ObservedGeneration != before.Generation, lacks(was.Published, was.Sequence), was.Attempt != next.Attempt:
 		return false
 	case !reflect.DeepEqual(was.LastAction, next.LastAction):
 		return false

@@ -3,8 +3,6 @@ package controller
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 )
@@ -42,25 +41,25 @@ func (r *RolloutReconciler) publishRecorded(ctx context.Context, s *rolloutScope
 }
 
 func (r *RolloutReconciler) signAndWrite(ctx context.Context, s *rolloutScope, payload []byte) error {
-	keys, err := r.keys(ctx)
-	if err != nil {
-		return err
-	}
-	cm, err := r.findPublished(ctx, delivery.RolloutConfigMap(s.before.Namespace, s.before.Name))
-	if err != nil {
-		return err
-	}
-	// Where only a further key has to sign, KeysReconciler does it when its turn comes: else
-	// all documents would be written at once when a rotation begins.
-	if cm != nil && keys.Good([]byte(cm.Data[delivery.KeyEnvelope]), payload) {
-		s.wasOut = true
-		return r.writeDocument(ctx, s, payload, []byte(cm.Data[delivery.KeyEnvelope]))
-	}
-	envelope, err := keys.Sign(payload)
+	envelope, err := r.sign(ctx, s.configMap, payload)
 	if err != nil {
 		return err
 	}
 	return r.writeDocument(ctx, s, payload, envelope)
+}
+
+// sign makes the same bytes of the same payload. What is out and believed stays as it is:
+// where only a further key has to sign, KeysReconciler does it when its turn comes, else
+// all documents would be written at once when a rotation begins.
+func (r *RolloutReconciler) sign(ctx context.Context, out *corev1.ConfigMap, payload []byte) ([]byte, error) {
+	keys, err := r.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if out != nil && keys.Good([]byte(out.Data[delivery.KeyEnvelope]), payload) {
+		return []byte(out.Data[delivery.KeyEnvelope]), nil
+	}
+	return keys.Sign(payload)
 }
 
 // frozen tells that the record must not be published, nor remembered: a document
@@ -88,46 +87,48 @@ func payloadOf(ro *v1alpha1.Rollout, st *v1alpha1.RolloutStatus) ([]byte, error)
 }
 
 func (r *RolloutReconciler) writeDocument(ctx context.Context, s *rolloutScope, payload, envelope []byte) error {
-	st := &s.before.Status
-	name := delivery.RolloutConfigMap(s.before.Namespace, s.before.Name)
-	if err := r.removeForged(ctx, name, st.Sequence); err != nil {
+	st, name, there := &s.before.Status, documentName(s.before), s.configMap
+	if err := r.removeForged(ctx, there, st.Sequence); err != nil {
 		return err
 	}
+	written := s.outSince
+	fresh := there == nil || there.Data[delivery.KeyEnvelope] != string(envelope) || written.IsZero()
+	if fresh {
+		written = rollout.WholeSecond(r.Now())
+	}
 	labels := map[string]string{delivery.DocumentLabel: delivery.KindRollout, delivery.LedgerLabel: delivery.LedgerConfigMap(st.Document.AppID)}
-	err := r.applyPublished(ctx, name, labels, map[string]string{
+	// A write that is given up cannot take effect much later than its time in the ConfigMap says.
+	ctx, cancel := context.WithTimeout(ctx, documentWrite)
+	defer cancel()
+	now, err := r.applyOver(ctx, there, name, labels, map[string]string{
 		delivery.KeyEnvelope: string(envelope), delivery.KeyDocument: string(payload),
 		delivery.KeySequence: strconv.FormatInt(st.Sequence, 10), delivery.KeyPercent: st.Percent,
 		delivery.KeyRepository: delivery.Repositories(s.before.Namespace+"/"+s.before.Spec.MiniProgramRef.Name, st),
+		delivery.KeyWritten:    written.Format(time.RFC3339),
 	})
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(envelope)
-	published := v1alpha1.PublishedDocument{
-		ConfigMap: r.PublicationNamespace + "/" + name, Sequence: st.Sequence,
-		SHA256: "sha256:" + hex.EncodeToString(sum[:]), Time: stampOf(s.now),
+	if fresh {
+		written = rollout.WholeSecond(r.Now()) // it was out when that was answered, and hardly before
+		countPublication(s, r.Now())
 	}
-	if p := st.Published; p != nil && p.ConfigMap == published.ConfigMap && (p.SHA256 == published.SHA256 || s.wasOut && p.Sequence == published.Sequence) {
-		published.Time = p.Time // it was out already, perhaps with fewer signatures
-	}
-	s.published = &published
-	s.rollout.Status.Published = &published
+	s.isOut(now, st.Sequence, written)
 	return nil
 }
 
 // removeForged deletes a ConfigMap whose sequence somebody raised by hand:
 // admission would refuse the lower one that is right, for ever. The manifest
 // service keeps the last good document meanwhile.
-func (r *RolloutReconciler) removeForged(ctx context.Context, name string, sequence int64) error {
-	cm, err := r.findPublished(ctx, name)
-	if err != nil || cm == nil || !raised(cm, sequence) {
-		return err
+func (r *RolloutReconciler) removeForged(ctx context.Context, cm *corev1.ConfigMap, sequence int64) error {
+	if cm == nil || !raised(cm, sequence) {
+		return nil
 	}
 	gone := client.Preconditions{UID: &cm.UID, ResourceVersion: &cm.ResourceVersion}
 	if err := r.Client.Delete(ctx, cm, gone); err != nil {
-		return fmt.Errorf("deleting ConfigMap %s, whose sequence was raised by hand: %w", name, err)
+		return fmt.Errorf("deleting ConfigMap %s, whose sequence was raised by hand: %w", cm.Name, err)
 	}
-	return task.Wait("Republishing", time.Second, "ConfigMap %s was changed by hand and is published anew", name)
+	return task.Wait("Republishing", time.Second, "ConfigMap %s was changed by hand and is published anew", cm.Name)
 }
 
 // raised tells that the ConfigMap's sequence is higher than the one to publish. A

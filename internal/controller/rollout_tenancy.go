@@ -143,6 +143,9 @@ func (r *RolloutReconciler) retireRivals(ctx context.Context, s *rolloutScope) e
 		return err
 	}
 	mine.Items = slices.DeleteFunc(mine.Items, func(o v1alpha1.Rollout) bool { return o.Name == s.before.Name })
+	if err := r.onlyTrueClaims(ctx, mine.Items); err != nil {
+		return err
+	}
 	current := s.before.DeepCopy()
 	current.Status.Published = s.published
 	mine.Items = append(mine.Items, *current)
@@ -157,6 +160,21 @@ func (r *RolloutReconciler) retireRivals(ctx context.Context, s *rolloutScope) e
 		from := old.document.Rollout
 		if err := r.removeParts(ctx, from.Namespace, from.Name); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// onlyTrueClaims takes from the rollouts what they claim to have published and have not.
+func (r *RolloutReconciler) onlyTrueClaims(ctx context.Context, rollouts []v1alpha1.Rollout) error {
+	for i := range rollouts {
+		ro := &rollouts[i]
+		cm, err := r.findPublished(ctx, documentName(ro))
+		if err != nil {
+			return err
+		}
+		if claim := ro.Status.Published; claim != nil && (cm == nil || sumOf(cm) != claim.SHA256) {
+			ro.Status.Published = nil
 		}
 	}
 	return nil

@@ -66,6 +66,46 @@ func TestADocumentIsOutdatedWhenAllItsHostAppsHaveANewerOne(t *testing.T) {
 	}
 }
 
+// publishing is an API server in which each Rollout has the document of its name.
+type publishing struct {
+	client.Client
+	envelopes map[string]string
+}
+
+func (c publishing) Get(_ context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	envelope, ok := c.envelopes[key.Name]
+	cm, is := into.(*corev1.ConfigMap)
+	if !ok || !is {
+		return apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, key.Name)
+	}
+	cm.Name, cm.Data = key.Name, map[string]string{delivery.KeyEnvelope: envelope}
+	return nil
+}
+
+// Status claims a document a moment before it is written, and the one who was to write
+// it may have died.
+func TestWhatIsOnlyClaimedReplacesNothing(t *testing.T) {
+	named := func(name string) v1alpha1.Rollout {
+		return v1alpha1.Rollout{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop-team", Name: name},
+			Status:     v1alpha1.RolloutStatus{Published: &v1alpha1.PublishedDocument{Sequence: 7, SHA256: sum([]byte("new"))}},
+		}
+	}
+	rollouts := []v1alpha1.Rollout{named("out"), named("behind"), named("missing")}
+	r := &RolloutReconciler{Shared: Shared{Client: publishing{envelopes: map[string]string{"shop-team.out.rollout": "new", "shop-team.behind.rollout": "old"}}}}
+	if err := r.onlyTrueClaims(t.Context(), rollouts); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{"out": true, "behind": false, "missing": false}
+	got := map[string]bool{}
+	for _, ro := range rollouts {
+		got[ro.Name] = ro.Status.Published != nil
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what is published (-want +got):\n%s", diff)
+	}
+}
+
 // withoutKey is an API server in which documents are published, and whose Secrets
 // cannot be read.
 type withoutKey struct {

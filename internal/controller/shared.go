@@ -3,10 +3,10 @@ package controller
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -57,7 +57,7 @@ func (s *Shared) now() metav1.Time { return metav1.NewTime(s.Now().UTC().Truncat
 // carries the version that was read: after somebody else's it conflicts, and the
 // pass runs again on what is there then.
 func (s *Shared) updateStatus(ctx context.Context, before, after client.Object, beforeStatus, afterStatus any) error {
-	if reflect.DeepEqual(beforeStatus, afterStatus) {
+	if equality.Semantic.DeepEqual(beforeStatus, afterStatus) {
 		return nil
 	}
 	after.SetResourceVersion(before.GetResourceVersion())

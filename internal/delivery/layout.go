@@ -37,6 +37,9 @@ const (
 	KeySequence = "sequence"
 	// KeyPercent is the share of users that get the target, such as "5%", for people.
 	KeyPercent = "percent"
+	// KeyWritten is when the envelope came into the ConfigMap, RFC 3339, by the manager's clock and
+	// rounded up to whole seconds. The pause of a step counts from it.
+	KeyWritten = "written"
 	// KeyRepository has the repositories where the artifacts' blobs are, below the prefix under
 	// which the manager publishes, separated by spaces. It needs no signature: what is read there is
 	// checked against digests that the document names.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 )
 
 // The verbs of the action annotation.
@@ -26,6 +28,25 @@ type Action struct {
 	Value string
 	// User who set it; admission has checked the name.
 	User string
+}
+
+// Resume is the action that ends the present pause. What was answered is not performed
+// again, and a guardrail may pause a rollout once more that somebody has resumed: after
+// resume@2 the next is resume@2/2, so that the same word is never about two pauses.
+func Resume(st *v1alpha1.RolloutStatus) string {
+	first := fmt.Sprintf("%s@%d", VerbResume, st.Attempt)
+	if st.LastAction == nil || st.LastAction.Result != resultDone {
+		return first
+	}
+	last, err := parseAction(st.LastAction.Value)
+	if err != nil || last.verb != VerbResume || last.attempt != st.Attempt {
+		return first
+	}
+	n, err := strconv.ParseInt(last.arg, 10, 32)
+	if err != nil {
+		n = 1
+	}
+	return fmt.Sprintf("%s/%d", first, n+1)
 }
 
 type parsedAction struct {
@@ -51,7 +72,11 @@ func parseAction(value string) (parsedAction, error) {
 			}
 			return parsedAction{}, fmt.Errorf("%q lacks %s", value, want)
 		}
-	case VerbPromoteFull, VerbAbort, VerbRetry, VerbPause, VerbResume:
+	case VerbResume:
+		if n, err := strconv.ParseInt(arg, 10, 32); hasArg && (err != nil || n < 2) {
+			return parsedAction{}, fmt.Errorf("%q has no count after the attempt: write %s@%d, and for the second time %[2]s@%[3]d/2", value, verb, attempt)
+		}
+	case VerbPromoteFull, VerbAbort, VerbRetry, VerbPause:
 		if hasArg {
 			return parsedAction{}, fmt.Errorf("%s takes nothing after the attempt: write %s@%d", verb, verb, attempt)
 		}

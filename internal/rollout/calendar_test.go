@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -164,6 +165,43 @@ func TestAnEditedPresetKeepsTheShare(t *testing.T) {
 			st := Decide(test.plan, recorded, seeing("1.1.0"), now).Status
 			if st.Step == nil || st.Step.Index != test.step || st.BasisPoints != test.share || !st.Step.Began.Equal(stampAt(test.began)) {
 				t.Errorf("at %+v with %d, want step %d with %d since %s", st.Step, st.BasisPoints, test.step, test.share, test.began)
+			}
+		})
+	}
+}
+
+// Whose users get the target for the first time make it grow.
+func TestACalendarKeepsAHostAppFromJoiningATarget(t *testing.T) {
+	both := func(s *Seen) {
+		s.HostApps, s.StableHostApps, s.Candidate.HostApps = []string{"chat", "wallet"}, []string{"chat", "wallet"}, []string{"chat", "wallet"}
+	}
+	alone, joined := []string{"wallet"}, []string{"chat", "wallet"}
+	for name, test := range map[string]struct {
+		plan     Plan
+		recorded status
+		seen     Seen
+		at       time.Time
+		want     []string
+		remark   bool
+	}{
+		"it waits":                        {planTo("1.1.0").with(shutNow), underWay(3, 2500, ago(time.Hour)), seeing("1.1.0", both), now, alone, true},
+		"a policy's calendar, too":        {planTo("1.1.0"), underWay(3, 2500, ago(time.Hour)), seeing("1.1.0", both, byPolicy), now, alone, true},
+		"until it opens":                  {planTo("1.1.0").with(shutNow), underWay(3, 2500, ago(time.Hour)), seeing("1.1.0", both), opens, joined, false},
+		"not where nobody has the target": {planTo("1.1.0").with(shutNow), underWay(0, 0, ago(time.Hour)), seeing("1.1.0", both), now, joined, false},
+		"not for stable":                  {planTo("1.0.0").with(shutNow), released(), seeing("1.0.0", both), now, joined, false},
+		"who is there stays":              {planTo("1.1.0").with(shutNow), changed(underWay(3, 2500, ago(time.Hour)), func(st *status) { st.Document.HostApps = joined }), seeing("1.1.0", both), now, joined, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Decide(test.plan, test.recorded, test.seen, test.at)
+			if diff := cmp.Diff(test.want, got.Status.Document.HostApps); diff != "" {
+				t.Errorf("host apps (-want +got):\n%s", diff)
+			}
+			const remark = "host app chat is approved and does not join yet, for the share may not grow before 2026-11-22T13:00:00Z"
+			if strings.Contains(got.Message, remark) != test.remark {
+				t.Errorf("it says %q", got.Message)
+			}
+			if test.remark && got.Recheck > time.Hour {
+				t.Errorf("it looks again after %s", got.Recheck)
 			}
 		})
 	}

@@ -56,6 +56,11 @@ type Seen struct {
 	PollRest, PollBusy int32
 	// Unpublished says that what was recorded is not out yet: no pause counts before it is.
 	Unpublished bool
+	// OutSince is since when what was recorded is out; zero: it is not, or nobody can tell.
+	OutSince time.Time
+	// OutBy is by when what is decided now is out, if nothing comes in between, no more than a
+	// second from now. What begins with it begins then. Zero: at once.
+	OutBy time.Time
 	// Calendars of policies, which hold beside the plan's.
 	Calendars []schedule.Calendar
 	// Answers to the questions of approval steps. What is not in it is not approved.
@@ -135,6 +140,7 @@ func Decide(p Plan, recorded v1alpha1.RolloutStatus, seen Seen, now time.Time) M
 		plan: p, seen: seen, now: now.UTC().Truncate(time.Second),
 		st: *recorded.DeepCopy(), move: Move{Verb: Idle},
 	}
+	d.countFromOut()
 	d.outNumbers()
 	// The ledger is asked only before the first sequence: what it says is kept.
 	d.st.LastDelivery = max(d.st.LastDelivery, d.seen.LastDelivery)

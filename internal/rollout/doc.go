@@ -92,6 +92,7 @@
 //	step 1, 5 %, white new        white passed for 60 s         step 3, 25 %, white Passed
 //	step 1, 5 %                   white failed                  white Failed with its figures, paused: Guardrail
 //	paused, white Failed          resume@2                      not paused, white Inconclusive since now
+//	paused anew, resume@2 Done    resume@2/2                    the same: resume@2 was about another pause
 //	step 1, 5 %                   white has no data             unchanged, holds; onNoData Abort: refused 1.1.0
 //	step 2, 5 %, white Error      promote@2/2                   unchanged: Refused, for it is a share that waits
 //	step 2, 5 %, white Error      promote-full@2                stable 1.1.0, FastPromoted
@@ -137,6 +138,25 @@
 //	step 1, 5 %, list A           exclude names B               B is excluded since an edit: its users may have had the target
 //	step 1, 5 %, A had, B since   abort@2                       a recall that includes A and says nothing of B
 //	step 1, 5 %, A is lost        abort@2                       no recall: stable has a new number for everybody
+//
+// # When a share is out
+//
+// A decision is recorded first, and then its document is written: what is recorded counts
+// on being out by Seen.OutBy, so that nothing has to be recorded after it. Every pass is
+// told since when the document really is. A step that began with it begins then, if that
+// is later, and of a document that is not out no pause counts at all. Plan: 5 %, pause 60 s,
+// 25 %. It is recorded at noon, to be out by 12:00:01:
+//
+//	seen                          recorded next
+//	out since 12:00:01            unchanged: until 12:01:01
+//	out since 12:00:05            step 1 began at 12:00:05, until 12:01:05
+//	not out                       unchanged, Publishing
+//	at 13:00 out since then       step 1 began at 13:00:00, until 13:01:00
+//
+// The other order would be two writes as well, and wrong: whoever reads an old record could
+// let the share grow that somebody has aborted, for it is the record that an abort is in,
+// and what guards it against them is the record's version. And a document does not say
+// enough to record again what was decided, such as the answer to an action.
 //
 // # Numbers
 //

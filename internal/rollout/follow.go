@@ -74,6 +74,8 @@ func (d *decider) staleMessage(p parsedAction) string {
 	}
 	again := fmt.Sprintf("%s@%d", p.verb, d.st.Attempt)
 	switch {
+	case p.verb == VerbResume:
+		again = Resume(&d.st)
 	case p.verb == VerbRollback:
 		again += "/" + p.arg
 	case p.verb == VerbPromote && d.st.Step != nil:
@@ -100,7 +102,7 @@ func (d *decider) promote(p parsedAction) (result, message string) {
 		return resultRefused, "spec.state is Paused: set it to Running first"
 	}
 	if d.st.PausedReason != "" {
-		return resultRefused, fmt.Sprintf("the rollout is paused: write resume@%d first", d.st.Attempt)
+		return resultRefused, fmt.Sprintf("the rollout is paused: write %s first", Resume(&d.st))
 	}
 	if why := d.shut(); why != "" {
 		return resultRefused, why
@@ -164,7 +166,7 @@ func (d *decider) pause(reason string) {
 // of the plan is not shortened by it.
 func (d *decider) resume() {
 	if s := d.st.Step; s != nil && s.Began != nil && d.st.PausedSince != nil {
-		paused := d.now.Sub(d.st.PausedSince.Time)
+		paused := max(d.now.Sub(d.st.PausedSince.Time), 0) // a clock that has gone back takes no time away
 		began := metav1.NewTime(s.Began.Add(paused))
 		s.Began = &began
 		if s.HeldSince != nil {

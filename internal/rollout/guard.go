@@ -238,7 +238,7 @@ func (d *decider) stepBegan() time.Time {
 
 // pausedByGuardrails says which guardrail pauses it, and what to do.
 func (d *decider) pausedByGuardrails() string {
-	ask := fmt.Sprintf("annotate miniprogram.dev/action=resume@%d to go on, or abort@%d", d.st.Attempt, d.st.Attempt)
+	ask := fmt.Sprintf("annotate miniprogram.dev/action=%s to go on, or abort@%d", Resume(&d.st), d.st.Attempt)
 	for _, e := range d.st.Guardrails {
 		if e.Outcome == v1alpha1.GuardrailFailed {
 			return fmt.Sprintf("guardrail %s failed: %s; %s", e.Name, e.Message, ask)

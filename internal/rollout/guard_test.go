@@ -342,3 +342,25 @@ func TestMoreGuardrailsThanStatusHoldsNeverPass(t *testing.T) {
 		t.Errorf("%d are recorded at %s: %s", len(m.Status.Guardrails), m.Status.Percent, m.Message)
 	}
 }
+
+// What was answered is not performed again, so each pause has a word of its own.
+func TestAGuardrailThatPausesAgainIsResumedAgain(t *testing.T) {
+	fails := white(failed, time.Hour)
+	at, st := now, watched(1)
+	for _, want := range []string{"resume@2", "resume@2/2", "resume@2/3"} {
+		fails.Measured.From, fails.Measured.At = at, at.Add(time.Minute)
+		at = at.Add(time.Minute)
+		before := Decide(guarding(), st, seeing("1.1.0", guardedBy(fails)), at)
+		if got := command.FindString(before.Message); got != want || before.Status.PausedReason != pausedByGuardrail {
+			t.Fatalf("%s: the message names %q, and should %q: %s", before.Reason, got, want, before.Message)
+		}
+		st = Decide(guarding(), before.Status, seeing("1.1.0", guardedBy(fails), asked(want)), at).Status
+		if st.PausedReason != "" || st.LastAction.Value != want || st.LastAction.Result != resultDone {
+			t.Fatalf("after %s: paused %q, %+v", want, st.PausedReason, st.LastAction)
+		}
+		// It stays there, and resumes nothing else.
+		if again := Decide(guarding(), changed(st, func(st *status) { st.PausedReason, st.PausedSince = pausedByUser, stampAt(at) }), seeing("1.1.0", guardedBy(fails), asked(want)), at).Status; again.PausedReason == "" {
+			t.Fatalf("%s resumes a second time", want)
+		}
+	}
+}

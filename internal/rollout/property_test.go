@@ -301,8 +301,11 @@ func checkBounds(t *rapid.T, st v1alpha1.RolloutStatus) {
 // checkRepeats wants the same answer again at the same time, and nothing to
 // change by itself before the time that the move names.
 func (w *world) checkRepeats(t *rapid.T, before, st v1alpha1.RolloutStatus, move Move) {
-	seen := w.seen(&st, w.out)
+	seen := w.seen(&st, &w.server)
 	seen.LastSequence = max(seen.LastSequence, st.Sequence)
+	if st.Sequence != before.Sequence {
+		seen.Unpublished, seen.OutSince = w.unpublished(before), time.Time{} // as it will be in a moment, in time
+	}
 	if digest(before.Stable) != digest(st.Stable) || before.Sequence == 0 {
 		seen.StableHostApps = nil // where another, or an adopted, stable is approved is news
 	}
@@ -338,7 +341,7 @@ func (w *world) checkWayOut(t *rapid.T, st v1alpha1.RolloutStatus, move Move) {
 	if move.Verb != Wait {
 		return
 	}
-	seen := w.seen(&st, w.out)
+	seen := w.seen(&st, &w.server)
 	commands := command.FindAllString(move.Message, -1)
 	if !strings.Contains(move.Message, "spec.") && !strings.Contains(move.Message, "ask for") && len(commands) == 0 {
 		t.Fatalf("%s: %q names no way out", move.Reason, move.Message)
@@ -357,7 +360,7 @@ func (w *world) checkWayOut(t *rapid.T, st v1alpha1.RolloutStatus, move Move) {
 		if strings.HasPrefix(c, VerbRetry) && w.plan.Window.closed(w.now) {
 			continue // the answer says that the window has to be opened first
 		}
-		if st.LastAction != nil && st.LastAction.Value == c {
+		if st.LastAction != nil && st.LastAction.Value == c && !strings.HasPrefix(c, VerbResume) {
 			continue // it was answered before
 		}
 		if w.plan.Paused && strings.Contains(move.Message, "spec.state") {

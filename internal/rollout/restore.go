@@ -7,7 +7,7 @@ import (
 
 // restore brings a record up to what users have that is older than that, for it came
 // back from a backup. The document says little, and what it says is kept: a target
-// has the share that it had, what was stable is stable, what was taken back stays
+// has the share that it had, since now, what was stable is stable, what was taken back stays
 // out, and whoever has a target that the record does not know gets stable.
 func (d *decider) restore() {
 	out := d.seen.Out
@@ -22,6 +22,9 @@ func (d *decider) restore() {
 			d.st.Attempt = max(d.st.Attempt, 1) // there was one, and a retry has to name it
 		}
 	case is(out.Target, t):
+		if out.Split.BasisPoints > d.st.BasisPoints && d.st.Step != nil {
+			d.goTo(d.st.Step.Index) // when the recorded step began is about a smaller share
+		}
 		d.setShare(out.Split.BasisPoints)
 		d.restoreAudience(out)
 		return

@@ -1,10 +1,13 @@
 package rollout
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
@@ -16,13 +19,23 @@ import (
 type server struct {
 	record        record
 	recordVersion int
-	// out is the status that was published last.
+	// out is the status that was published last, written the time that is beside it. gone
+	// tells that somebody has deleted it since, which takes nothing from users.
 	out        v1alpha1.RolloutStatus
 	outVersion int
+	written    time.Time
+	gone       bool
 }
 
 func (s *server) clone() server {
-	return server{record: s.record.clone(), recordVersion: s.recordVersion, out: *s.out.DeepCopy(), outVersion: s.outVersion}
+	copied := *s
+	copied.record, copied.out = s.record.clone(), *s.out.DeepCopy()
+	return copied
+}
+
+// unpublished tells that what is recorded is not out.
+func (s *server) unpublished(st v1alpha1.RolloutStatus) bool {
+	return st.Sequence != 0 && (s.gone || s.out.Sequence != st.Sequence)
 }
 
 // lose is what happens to a Rollout that somebody deletes by force, and applies again.
@@ -53,18 +66,99 @@ func (w *world) pass(t *rapid.T, view *server) {
 		view = &fresh
 	}
 	before := view.record.clone()
-	seen := w.seen(&before.status, view.out)
+	seen := w.seen(&before.status, view)
 	move := Decide(w.plan, before.status, seen, w.now)
 	after := before.clone()
 	after.status = stored(t, move.Status)
+	w.checkAll(t, view, &before, &after, seen, move)
 
+	if move.Verb == TakeBack {
+		w.claim(before.status, &after.status, seen)
+		if !w.write(t, view, after) {
+			return
+		}
+		forgetStable(&seen, before.status, after.status)
+		before = after.clone()
+	}
+	if !w.publish(t, view, before.status, seen) || dies(t) {
+		return
+	}
+	if (seen.Unpublished || move.Verb == TakeBack) && !view.unpublished(before.status) {
+		after.status = w.decideAgain(t, view, before.status, seen)
+	}
+	w.remember(before.status, seen)
+	if dies(t) {
+		return
+	}
+	w.checkPause(t, before.status, after.status, seen)
+	claimed := w.claim(before.status, &after.status, seen)
+	if !w.write(t, view, after) || !claimed {
+		return
+	}
+	forgetStable(&seen, before.status, after.status)
+	w.follow(t, view, after, seen)
+}
+
+// follow writes the document of what was recorded a moment ago, or some time ago if the
+// API server is slow. Status is written again where that was too long, or refused.
+func (w *world) follow(t *rapid.T, view *server, after record, seen Seen) {
+	took := time.Duration(rapid.SampledFrom([]int{0, 0, 0, 1, 2, 90, 4000}).Draw(t, "seconds until the document")) * time.Second
+	w.now, w.real = w.now.Add(took), w.real+took
+	refused := rapid.IntRange(0, 9).Draw(t, "the document is refused") == 0
+	if !refused && !w.publish(t, view, after.status, seen) || dies(t) {
+		return
+	}
+	claim := after.status.Published
+	if refused {
+		after.status.Published = publishedBy(&w.server)
+	} else if after.status.Published = publishedBy(&w.server); after.status.Published.Time.After(claim.Time.Time) {
+		claimed := after.status.Published
+		after.status = w.decideAgain(t, view, after.status, seen)
+		after.status.Published = claimed
+	} else {
+		after.status.Published = claim
+		return
+	}
+	w.write(t, view, after)
+}
+
+// decideAgain is for what is out since a moment ago.
+func (w *world) decideAgain(t *rapid.T, view *server, st v1alpha1.RolloutStatus, seen Seen) v1alpha1.RolloutStatus {
+	seen.Unpublished, seen.OutSince = false, view.written
+	return stored(t, Decide(w.plan, st, seen, w.now).Status)
+}
+
+// forgetStable forgets what was seen of a stable version that is no longer it.
+func forgetStable(seen *Seen, before, after v1alpha1.RolloutStatus) {
+	if digest(before.Stable) != digest(after.Stable) {
+		seen.StableHostApps = nil
+	}
+}
+
+// claim says in a status that the document which it makes is out in a moment.
+func (w *world) claim(before v1alpha1.RolloutStatus, after *v1alpha1.RolloutStatus, seen Seen) bool {
+	if after.Document == nil || after.Sequence == before.Sequence && after.Document.IssuedAt.Equal(&before.Document.IssuedAt) {
+		return false
+	}
+	after.Published = &v1alpha1.PublishedDocument{Sequence: after.Sequence, Time: metav1.NewTime(WholeSecond(seen.OutBy))}
+	return true
+}
+
+func publishedBy(s *server) *v1alpha1.PublishedDocument {
+	if s.gone || s.out.Sequence == 0 {
+		return nil
+	}
+	return &v1alpha1.PublishedDocument{Sequence: s.out.Sequence, Time: metav1.NewTime(s.written)}
+}
+
+func (w *world) checkAll(t *rapid.T, view *server, before, after *record, seen Seen, move Move) {
 	checkShare(t, before.status, after.status, seen, move)
-	checkGate(t, &before, &after, seen)
+	checkGate(t, before, after, seen)
 	checkCalendar(t, w.plan, before.status, after.status, seen, w)
 	checkApprovals(t, w.plan, before.status, after.status, seen)
-	checkAborts(t, w.plan, &before, &after)
+	checkAborts(t, w.plan, before, after)
 	if view.recordVersion == w.recordVersion && view.outVersion == w.outVersion {
-		checkAudience(t, w, &before, &after, seen)
+		checkAudience(t, w, before, after, seen)
 	}
 	checkNumbers(t, before.status, after.status, seen)
 	checkSequence(t, before.status, after.status, seen)
@@ -75,21 +169,6 @@ func (w *world) pass(t *rapid.T, view *server) {
 		w.checkRepeats(t, before.status, after.status, move)
 		w.checkWayOut(t, after.status, move)
 	}
-
-	if move.Verb == TakeBack {
-		if !w.write(t, view, after) {
-			return
-		}
-		before = after.clone()
-	}
-	if !w.publish(t, view, before.status, seen) || dies(t) {
-		return
-	}
-	w.remember(before.status, seen)
-	if dies(t) {
-		return
-	}
-	w.write(t, view, after)
 }
 
 func dies(t *rapid.T) bool { return rapid.IntRange(0, 11).Draw(t, "it dies") == 0 }
@@ -116,9 +195,56 @@ func (w *world) publish(t *rapid.T, view *server, st v1alpha1.RolloutStatus, see
 		return false
 	}
 	w.checkPublished(t, st, seen)
-	w.out, w.outVersion = *st.DeepCopy(), w.outVersion+1
-	view.out, view.outVersion = *st.DeepCopy(), w.outVersion
+	if w.gone || w.out.Sequence != st.Sequence || w.out.Document == nil || !w.out.Document.IssuedAt.Equal(&st.Document.IssuedAt) {
+		w.written = WholeSecond(w.now)
+	}
+	if key := shareOf(st); key != "" && w.shareOut[key] == 0 {
+		w.shareOut[key] = w.real
+	}
+	w.out, w.outVersion, w.gone = *st.DeepCopy(), w.outVersion+1, false
+	view.out, view.outVersion, view.written, view.gone = *st.DeepCopy(), w.outVersion, w.written, false
 	return true
+}
+
+// shareOf tells the share of one attempt's target from all others; nothing: there is no target.
+func shareOf(st v1alpha1.RolloutStatus) string {
+	if st.Target == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d", st.BasisPoints, st.Target.Delivery)
+}
+
+// checkPause wants every share to have been out for as long as the plan asks for, by a
+// clock that never goes back, before it is followed by another.
+func (w *world) checkPause(t *rapid.T, before, after v1alpha1.RolloutStatus, seen Seen) {
+	if before.Target == nil || before.Step == nil || int(before.Step.Index) >= len(w.plan.Steps) {
+		return
+	}
+	step, wait := w.plan.Steps[before.Step.Index], time.Duration(0)
+	switch p := step.Pause; {
+	case step.Bake > 0:
+		wait = step.Bake
+	case p != nil && p.Wait > 0:
+		wait = p.Wait
+	case p != nil && p.OnTimeout == v1alpha1.OnTimeoutContinue:
+		wait = p.Timeout
+	}
+	answer := after.LastAction
+	acted := answer != nil && answer.Result == resultDone && (before.LastAction == nil || before.LastAction.Value != answer.Value)
+	grown := after.Target != nil && after.Target.Delivery == before.Target.Delivery && after.BasisPoints > before.BasisPoints
+	completed := after.Target == nil && after.Stable != nil && after.Stable.Delivery == before.Target.Delivery
+	restored := seen.Out != nil && seen.Out.Sequence > before.Sequence
+	edited := w.plan.shareAt(int(before.Step.Index)-1) != before.BasisPoints
+	if wait == 0 || acted || before.Promotion != "" || restored || edited || !grown && !completed {
+		return
+	}
+	since, was := w.shareOut[shareOf(before)]
+	if !was {
+		t.Fatalf("%s of %s gives way to the next, and was never out", before.Percent, before.Target.Version)
+	}
+	if held := w.real - since; held < wait {
+		t.Fatalf("%s of %s was out for %s, and the plan asks for %s; the step began %s", before.Percent, before.Target.Version, held, wait, before.Step.Began)
+	}
 }
 
 // remember writes to the ledger.

@@ -39,7 +39,7 @@ func (d *decider) start(v v1alpha1.Variant, step int32) {
 }
 
 func (d *decider) goTo(step int32) {
-	began := metav1.NewTime(d.now)
+	began := metav1.NewTime(d.begins())
 	d.st.Step = &v1alpha1.StepStatus{Index: step, Began: &began}
 	if int(step) < len(d.plan.Steps) {
 		d.st.Step.Kind = d.plan.Steps[step].Kind()
@@ -118,7 +118,7 @@ func (d *decider) pausedMessage() string {
 	if d.st.PausedReason == pausedByGuardrail && !d.plan.Paused {
 		return d.pausedByGuardrails()
 	}
-	resume := fmt.Sprintf("annotate miniprogram.dev/action=resume@%d to go on", d.st.Attempt)
+	resume := fmt.Sprintf("annotate miniprogram.dev/action=%s to go on", Resume(&d.st))
 	if d.plan.Paused {
 		return "spec.state is Paused, and it was paused by action; set spec.state to Running, then " + resume
 	}
@@ -220,20 +220,6 @@ func (d *decider) passPause(p Pause) bool {
 	return false
 }
 
-// CountFrom makes the step that was recorded together with a document begin when
-// that document was out: a pause is time with users, and whatever kept the
-// document from them, a crash or a registry, is none of it. The time is
-// rounded up, for status keeps whole seconds and no pause may be shortened.
-func CountFrom(st *v1alpha1.RolloutStatus, out time.Time) {
-	if st.Step == nil || st.Step.Began == nil || st.Document == nil || !st.Step.Began.Equal(&st.Document.IssuedAt) {
-		return // the step did not begin with this document
-	}
-	began := metav1.NewTime(out.Add(time.Second - 1).UTC().Truncate(time.Second))
-	if st.Step.Began.Before(&began) {
-		st.Step.Began = &began
-	}
-}
-
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // complete makes the target stable for everybody.
@@ -315,7 +301,7 @@ func (d *decider) hostApps(before []string) []string {
 	for _, h := range d.seen.HostApps {
 		served := slices.Contains(before, h)
 		target := d.st.Target == nil || (d.seen.Candidate != nil && slices.Contains(d.seen.Candidate.HostApps, h))
-		if served || (d.takesStable(h) && target) {
+		if served || (d.takesStable(h) && target) && d.mayJoin(h) {
 			now = append(now, h)
 		}
 	}
@@ -327,6 +313,23 @@ func (d *decider) hostApps(before []string) []string {
 		return left
 	}
 	return before // which the document tells that it hands out nothing
+}
+
+// mayJoin tells whether a host app that is approved by now gets what is under way: its
+// users are more users of the target, so it waits for the calendar as a share does.
+func (d *decider) mayJoin(hostApp string) bool {
+	if d.st.Target == nil || d.st.BasisPoints == 0 {
+		return true
+	}
+	why := d.shut()
+	if why == "" {
+		return true
+	}
+	if at := d.opening().Changes; !at.IsZero() {
+		d.recheckAfter(at.Sub(d.now))
+	}
+	d.seen.Remarks = append(slices.Clip(d.seen.Remarks), fmt.Sprintf("host app %s is approved and does not join yet, for %s", hostApp, why))
+	return false
 }
 
 // takenBy are those of the host apps of which it is not known that they do not

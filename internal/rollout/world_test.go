@@ -19,9 +19,12 @@ var allVersions = []string{"1.0.0", "1.1.0", "1.2.0", "1.3.0"}
 
 // world is what is outside of the record, and the record.
 type world struct {
-	now   time.Time
-	plan  Plan
-	facts map[string]*facts
+	now time.Time
+	// real is the time that has passed, whatever the clock says. shareOut is when each share was out first, by it.
+	real     time.Duration
+	shareOut map[string]time.Duration
+	plan     Plan
+	facts    map[string]*facts
 	// hostApps of the rollout; notTaken is one that does not take the program.
 	hostApps []string
 	notTaken string
@@ -75,7 +78,7 @@ func newWorld(t *rapid.T) *world {
 
 func emptyWorld() *world {
 	w := &world{
-		now: now, plan: planTo("1.0.0"), facts: map[string]*facts{}, hostApps: []string{"wallet"}, answers: map[Question]Answer{},
+		now: now, real: time.Second, shareOut: map[string]time.Duration{}, plan: planTo("1.0.0"), facts: map[string]*facts{}, hostApps: []string{"wallet"}, answers: map[Question]Answer{},
 		program: &Program{Availability: v1alpha1.AvailabilityListed, DisplayName: "Shop"},
 		server:  server{record: record{aborted: map[string]string{}, admitted: map[string]bool{}, number: map[string]int64{}}},
 	}
@@ -167,13 +170,14 @@ var events = map[string]func(*world, *rapid.T){
 	},
 	"an action": drawAction, "another action": drawAction, "a third action": drawAction,
 	"time goes on": func(w *world, t *rapid.T) {
-		w.now = w.now.Add(time.Duration(rapid.SampledFrom([]int{1, 30, 60, 61, 200, 90000, 250000}).Draw(t, "seconds")) * time.Second)
+		passed := time.Duration(rapid.SampledFrom([]int{1, 30, 60, 61, 200, 90000, 250000}).Draw(t, "seconds")) * time.Second
+		w.now, w.real = w.now.Add(passed), w.real+passed
 	},
 	"the clock goes back": func(w *world, t *rapid.T) {
 		w.now = w.now.Add(-time.Duration(rapid.SampledFrom([]int{1, 60, 4000, 300000}).Draw(t, "seconds")) * time.Second)
 	},
 	"the Rollout is deleted": func(w *world, t *rapid.T) {
-		if rapid.IntRange(0, 9).Draw(t, "really") == 0 {
+		if rapid.IntRange(0, 9).Draw(t, "really") == 0 && !w.gone {
 			w.plan.Deleting = !w.plan.Deleting // the next one has its name
 			if !w.plan.Deleting {
 				w.lose()
@@ -189,8 +193,14 @@ var events = map[string]func(*world, *rapid.T){
 		w.plan.ProgressDeadline = time.Duration(rapid.SampledFrom([]int{0, 30, 600}).Draw(t, "seconds")) * time.Second
 	},
 	"the Rollout is lost and created anew": func(w *world, t *rapid.T) {
-		if rapid.IntRange(0, 5).Draw(t, "really") == 0 {
+		if rapid.IntRange(0, 5).Draw(t, "really") == 0 && !w.gone {
 			w.lose()
+		}
+	},
+	"somebody deletes the document": func(w *world, _ *rapid.T) {
+		// Where the record is older as well nobody is left who knows the numbers.
+		if w.out.Sequence != 0 && w.out.Sequence <= w.record.status.Sequence {
+			w.gone, w.outVersion = true, w.outVersion+1
 		}
 	},
 	"a cache falls behind": func(w *world, t *rapid.T) {
@@ -215,7 +225,7 @@ var events = map[string]func(*world, *rapid.T){
 		}
 	},
 	"a backup is restored": func(w *world, t *rapid.T) {
-		if len(w.backup) > 0 && rapid.IntRange(0, 3).Draw(t, "really") == 0 {
+		if len(w.backup) > 0 && rapid.IntRange(0, 3).Draw(t, "really") == 0 && !w.gone {
 			w.record = rapid.SampledFrom(w.backup).Draw(t, "record").clone()
 			w.recordVersion++
 		}
@@ -247,15 +257,23 @@ func drawAction(w *world, t *rapid.T) {
 
 // seen gathers as the controller does, which sees what was published at least as late
 // as the record.
-func (w *world) seen(st *v1alpha1.RolloutStatus, out v1alpha1.RolloutStatus) Seen {
+func (w *world) seen(st *v1alpha1.RolloutStatus, view *server) Seen {
 	if w.lagging != nil {
 		late := *w.lagging
 		late.plan, late.action, late.adopt, late.sequence, late.delivery = w.plan, w.action, w.adopt, w.sequence, w.delivery
-		return late.seen(st, out)
+		late.now = w.now
+		return late.seen(st, view)
+	}
+	out := view.out
+	if view.gone {
+		out = v1alpha1.RolloutStatus{}
 	}
 	s := Seen{
 		AppID: appID, Program: w.program, Unservable: map[string]Hold{}, Blocked: map[string]Hold{}, LastSequence: out.Sequence, Answers: w.answers,
-		Calendars: w.calendars,
+		Calendars: w.calendars, OutBy: w.now.Add(500 * time.Millisecond), Unpublished: view.unpublished(*st),
+	}
+	if !s.Unpublished {
+		s.OutSince = view.written
 	}
 	if doc, err := delivery.Render("shop-team", "shop", v1alpha1.ChannelRelease, &out); err == nil {
 		s.Out = doc
