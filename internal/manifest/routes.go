@@ -24,6 +24,7 @@ func (s *Service) Handler() http.Handler {
 	get("/v1/hosts/{host}/programs/{appID}", s.onHost(s.getProgram))
 	get("/v1/hosts/{host}/config.json", s.onHost(s.getConfig))
 	get("/v1/blobs/sha256/{hex}", s.forAll(s.getBlob))
+	get("/v1/preview/{code}", s.forAll(s.getPreview))
 	get("/v1/keys", s.forAll(s.getKeys))
 	get("/dimina/v1/hosts/{host}/{file}", s.onHost(s.getDimina))
 	const resolve = "/v1/hosts/{host}/resolve"

@@ -52,8 +52,15 @@ type Signer struct {
 
 // Sign returns the envelope around the document's bytes. The same document has
 // the same envelope.
-func (s *Signer) Sign(payload []byte) ([]byte, error) {
-	e, err := dsse.Sign(s.private, document.PayloadType, payload)
+func (s *Signer) Sign(payload []byte) ([]byte, error) { return s.sign(document.PayloadType, payload) }
+
+// SignPreview returns the envelope around a preview's bytes.
+func (s *Signer) SignPreview(payload []byte) ([]byte, error) {
+	return s.sign(document.PreviewPayloadType, payload)
+}
+
+func (s *Signer) sign(payloadType string, payload []byte) ([]byte, error) {
+	e, err := dsse.Sign(s.private, payloadType, payload)
 	if err != nil {
 		return nil, fmt.Errorf("signing the document: %w", err)
 	}
