@@ -90,6 +90,13 @@ type MiniProgramVersionStatus struct {
 	// author of the version and how sure that is. Unset: not published yet.
 	// +optional
 	Author *Author `json:"author,omitempty"`
+	// previews that were asked for by annotations, and are not over yet; 40 at most.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=40
+	// +listType=map
+	// +listMapKey=codeHash
+	// +optional
+	Previews []PreviewStatus `json:"previews,omitempty"`
 }
 
 // SourceStatus is what was found out about a version's source.
@@ -375,19 +382,4 @@ type JudgedBy struct {
 	// +kubebuilder:validation:Maximum=2147483647
 	// +optional
 	Warnings int32 `json:"warnings"`
-}
-
-// Author is who handed the version in.
-// +kubebuilder:validation:MinProperties=0
-type Author struct {
-	// name of the user. Unset: nobody was named.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=256
-	// +optional
-	Name string `json:"name,omitempty"`
-	// standing is Proven when admission checked the name, Declared when somebody
-	// with submit-as wrote it or it is a service account, Unknown without one.
-	// +kubebuilder:validation:Enum=Proven;Declared;Unknown
-	// +optional
-	Standing string `json:"standing,omitempty"`
 }

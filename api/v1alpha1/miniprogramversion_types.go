@@ -195,3 +195,18 @@ type MiniProgramVersionList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []MiniProgramVersion `json:"items"`
 }
+
+// Author is who handed the version in.
+// +kubebuilder:validation:MinProperties=0
+type Author struct {
+	// name of the user. Unset: nobody was named.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +optional
+	Name string `json:"name,omitempty"`
+	// standing is Proven when admission checked the name, Declared when somebody
+	// with submit-as wrote it or it is a service account, Unknown without one.
+	// +kubebuilder:validation:Enum=Proven;Declared;Unknown
+	// +optional
+	Standing string `json:"standing,omitempty"`
+}

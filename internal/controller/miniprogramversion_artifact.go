@@ -78,6 +78,9 @@ func (r *MiniProgramVersionReconciler) holdArtifact(ctx context.Context, s *vers
 // object go.
 func (r *MiniProgramVersionReconciler) finish(ctx context.Context, s *versionScope) (ctrl.Result, error) {
 	r.codes.forget(client.ObjectKeyFromObject(s.version))
+	if err := r.forgetPreviews(ctx, client.ObjectKeyFromObject(s.version)); err != nil {
+		return ctrl.Result{}, err
+	}
 	if !controllerutil.ContainsFinalizer(s.version, v1alpha1.ArtifactFinalizer) {
 		return ctrl.Result{}, nil
 	}

@@ -88,7 +88,10 @@ func (r *MiniProgramVersionReconciler) Reconcile(ctx context.Context, req ctrl.R
 	}
 	before := &v1alpha1.MiniProgramVersion{}
 	if err := r.Client.Get(ctx, req.NamespacedName, before); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		if client.IgnoreNotFound(err) == nil {
+			return ctrl.Result{}, r.forgetPreviews(ctx, req.NamespacedName)
+		}
+		return ctrl.Result{}, err
 	}
 	s := &versionScope{before: before, version: before.DeepCopy(), now: r.Now().UTC()}
 	if !before.DeletionTimestamp.IsZero() {
@@ -96,6 +99,7 @@ func (r *MiniProgramVersionReconciler) Reconcile(ctx context.Context, req ctrl.R
 	}
 	// The artifact comes before policies and reviews: they speak of its digest.
 	err := task.Run(ctx, s, []task.Task[versionScope]{
+		{Name: "end previews", Run: r.endPreviews},
 		{Name: "find program", Run: r.findProgram},
 		{Name: "resolve source", Run: r.resolveSource},
 		{Name: "hold on deletion", Run: r.holdArtifact},
@@ -104,6 +108,7 @@ func (r *MiniProgramVersionReconciler) Reconcile(ctx context.Context, req ctrl.R
 		{Name: "judge reviews", Run: r.judge},
 		{Name: "check policies", Run: r.checkPolicies},
 		{Name: "ask for reviews", Run: r.askForReviews},
+		{Name: "hand out previews", Run: r.handOutPreviews},
 		{Name: "conclude", Run: r.conclude},
 	})
 	if overtaken(err) {
@@ -141,6 +146,7 @@ func (r *MiniProgramVersionReconciler) SetupWithManager(mgr ctrl.Manager) error 
 		Watches(&v1alpha1.ReviewPolicy{}, all, specChanged).
 		Watches(&v1alpha1.HostApp{}, all, specChanged).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.versionsOfNamespace), labelsChanged).
+		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(versionOfPreview)).
 		WatchesRawSource(crsource.Channel(r.Enforcement.changes(), all)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: max(r.Concurrency, 1)}).
 		Complete(r)

@@ -62,8 +62,15 @@ func (s *versionScope) lookAgain(at time.Time) bool {
 	if !s.now.Before(at) {
 		return false
 	}
-	s.again = &at
+	s.lookAgainBy(at)
 	return true
+}
+
+// lookAgainBy has the next pass made at a time at the latest.
+func (s *versionScope) lookAgainBy(at time.Time) {
+	if s.again == nil || at.Before(*s.again) {
+		s.again = &at
+	}
 }
 
 // due tells that the artifact is not to be kept and that nobody could miss it.

@@ -121,7 +121,9 @@ var (
 	// keepsOthers: which rejections a program keeps.
 	keepsOthers = changed(of(func(p *v1alpha1.MiniProgram) any { return p.Status.Rejections }))
 	// judgedAnew: what the verdict on a version takes from its program.
-	judgedAnew = changed(of(func(p *v1alpha1.MiniProgram) any { return []any{p.Spec, p.Labels, p.Status.Rejections} }))
+	judgedAnew = changed(of(func(p *v1alpha1.MiniProgram) any {
+		return []any{p.Spec, p.Labels, p.Status.Rejections, availability(p)}
+	}))
 )
 
 // changed lets creations and deletions pass, and those updates that change what

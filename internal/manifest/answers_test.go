@@ -192,6 +192,10 @@ func TestEveryAnswerThatIsDescribedIsGiven(t *testing.T) {
 		f.publishSite(func(r *document.Release) { change(f, r) })
 		play(f, 1, asksOfFiles())
 	}
+	play(listening(newPreviewFixture(t)), 1, []ask{
+		{method: "GET", path: previewPath}, {method: "HEAD", path: previewPath}, {method: "GET", path: "/v1/preview/none"},
+		{method: "GET", path: previewPath, header: []string{"If-None-Match", "*"}}, {method: "HEAD", path: previewPath, header: []string{"If-None-Match", "*"}},
+	})
 	broken := newFixture(t)
 	broken.server.Config.Handler = watched(t, broken.service.route("/", func(http.ResponseWriter, *http.Request) *Problem { panic("boom") }), heard.add)
 	broken.get("/v1/keys")

@@ -25,7 +25,7 @@ func (s *Service) getBlob(w http.ResponseWriter, r *http.Request) *Problem {
 	if !ok {
 		return problem(CodeInvalidRequest, "a blob's address ends in the 64 lower-case hexadecimal digits of its SHA-256")
 	}
-	refs := s.store.current.Load().blobs.find(key)
+	refs := alive(s.store.current.Load().blobs.find(key), s.options.Now())
 	if len(refs) == 0 {
 		return problem(CodeUnknownBlob, "no document in service names sha256:%x", key)
 	}

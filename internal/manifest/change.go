@@ -12,6 +12,7 @@ type change struct {
 	touched      map[string]map[slot]bool // host app → slots
 	reconfigured map[string]bool          // host apps
 	blobs        blobChange
+	previews     bool // there are others than before
 }
 
 func (st *store) begin() *change {
@@ -33,7 +34,7 @@ func (c *change) touch(host string, s slot) {
 // finish swaps the snapshot if anything was touched.
 func (st *store) finish(c *change) {
 	defer st.report()
-	if len(c.touched) == 0 && len(c.reconfigured) == 0 {
+	if len(c.touched) == 0 && len(c.reconfigured) == 0 && !c.previews {
 		return
 	}
 	for name, slots := range c.touched {
@@ -42,6 +43,9 @@ func (st *store) finish(c *change) {
 		}
 	}
 	next := &snapshot{hosts: maps.Clone(c.before.hosts), blobs: c.blobs.index, documents: len(st.wins)}
+	if next.previews = c.before.previews; c.previews {
+		next.previews = maps.Clone(st.previews)
+	}
 	names := maps.Clone(c.reconfigured)
 	for name := range c.touched {
 		names[name] = true

@@ -17,6 +17,7 @@ const (
 	CodeUnknownProgram      = "UnknownProgram"      // nothing published for this host app; change nothing on the device
 	CodeUnknownBlob         = "UnknownBlob"         // no document in service names the digest
 	CodeUnknownFile         = "UnknownFile"         // the run host has no such file, or has it no more
+	CodeUnknownPreview      = "UnknownPreview"      // no preview has the code, or it is over
 	CodeBlocked             = "Blocked"             // the host app blocks the program, or a digest in its document
 	CodeDialectNotEnabled   = "DialectNotEnabled"   // the host app did not opt in
 	CodeChannelNotEnabled   = "ChannelNotEnabled"   // the host app did not opt in
@@ -51,6 +52,7 @@ var kinds = map[string]struct {
 	CodeUnknownProgram:      {http.StatusNotFound, "The program is not published for this host app"},
 	CodeUnknownBlob:         {http.StatusNotFound, "The blob is not part of anything published"},
 	CodeUnknownFile:         {http.StatusNotFound, "There is no such file"},
+	CodeUnknownPreview:      {http.StatusNotFound, "There is no such preview"},
 	CodeBlocked:             {http.StatusForbidden, "The host app blocks the program"},
 	CodeDialectNotEnabled:   {http.StatusForbidden, "The dialect is not enabled for this host app"},
 	CodeChannelNotEnabled:   {http.StatusForbidden, "The channel is not enabled for this host app"},

@@ -12,6 +12,7 @@ import (
 var (
 	cacheShortly = []string{"public, max-age=5, stale-if-error=86400"}
 	cacheMinutes = []string{"public, max-age=300"}
+	cachePreview = []string{"private, no-store"}
 	cachePrivate = []string{"private, max-age=5"}
 	cacheForever = []string{"public, max-age=31536000, immutable"}
 	cacheNever   = []string{"private, no-store"}

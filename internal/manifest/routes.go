@@ -32,6 +32,7 @@ func (s *Service) addressesOfHosts() []address {
 	get("/v1/hosts/{host}/programs/{appID}", s.onHost(s.getProgram))
 	get("/v1/hosts/{host}/config.json", s.onHost(s.getConfig))
 	get("/v1/blobs/sha256/{hex}", s.forAll(s.getBlob))
+	get("/v1/preview/{code}", s.forAll(s.getPreview))
 	get("/v1/keys", s.forAll(s.getKeys))
 	get("/v1/openapi.json", s.forAll(s.getDescription))
 	get("/dimina/v1/hosts/{host}/{file}", s.onHost(s.getDimina))

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
@@ -25,6 +26,8 @@ type snapshot struct {
 	// hosts by name; only those whose configuration is known.
 	hosts map[string]*host
 	blobs blobIndex
+	// previews by the name of their ConfigMap.
+	previews map[string]*preview
 	// origins of all host apps, sorted.
 	origins []string
 	// documents in service.
@@ -106,11 +109,13 @@ type blobKey [32]byte
 
 // blobRef is where a blob can be had, by one document.
 type blobRef struct {
-	owner      *entry
+	owner      any // an *entry or a *preview
 	repository string
 	// size in bytes as signed; 0: not known.
 	size      int64
 	mediaType string
+	// until is when it is handed out no more; zero: as long as the owner is in service.
+	until time.Time
 }
 
 // blobIndex has all blobs that documents in service name, by the first byte of
@@ -136,29 +141,33 @@ func (c *blobChange) shard(key blobKey) map[blobKey][]blobRef {
 	return c.index[i]
 }
 
-func (c *blobChange) add(e *entry) {
-	for _, b := range e.blobs() {
+func (c *blobChange) add(e *entry) { c.addBlobs(e, e.blobs(), e.repositories, time.Time{}) }
+
+func (c *blobChange) addBlobs(owner any, blobs []document.Blob, repositories string, until time.Time) {
+	for _, b := range blobs {
 		key, ok := parseHex(b.Digest[len("sha256:"):])
 		if !ok {
 			continue // document.Parse refuses such a digest
 		}
 		shard := c.shard(key)
 		refs := slices.Clip(shard[key]) // a new slice: the old one belongs to a snapshot
-		for _, repository := range strings.Fields(e.repositories) {
-			refs = append(refs, blobRef{owner: e, repository: repository, size: b.Size, mediaType: b.MediaType})
+		for _, repository := range strings.Fields(repositories) {
+			refs = append(refs, blobRef{owner: owner, repository: repository, size: b.Size, mediaType: b.MediaType, until: until})
 		}
 		shard[key] = refs
 	}
 }
 
-func (c *blobChange) remove(e *entry) {
-	for _, b := range e.blobs() {
+func (c *blobChange) remove(e *entry) { c.removeBlobs(e, e.blobs()) }
+
+func (c *blobChange) removeBlobs(owner any, blobs []document.Blob) {
+	for _, b := range blobs {
 		key, ok := parseHex(b.Digest[len("sha256:"):])
 		if !ok {
 			continue
 		}
 		shard := c.shard(key)
-		left := slices.DeleteFunc(slices.Clone(shard[key]), func(r blobRef) bool { return r.owner == e })
+		left := slices.DeleteFunc(slices.Clone(shard[key]), func(r blobRef) bool { return r.owner == owner })
 		if len(left) == 0 {
 			delete(shard, key)
 			continue

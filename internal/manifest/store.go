@@ -39,6 +39,8 @@ type store struct {
 	chain   *keyChain         // of key documents; nil: none is known
 	// keyNumber is the highest number of a key document that was ever served.
 	keyNumber int64
+	// previews by the name of their ConfigMap.
+	previews map[string]*preview
 	// wins counts the slots of host apps in which an entry is served.
 	wins map[*entry]int
 	// bad has the ConfigMaps whose present content is not in service.
@@ -70,7 +72,7 @@ func newStore(log logr.Logger, m *metrics, now func() time.Time, keys *keySet) *
 	st := &store{
 		log: log, metrics: m, now: now, accepted: func(*record) {}, forgotten: func(string) {},
 		swapped: func(*change, *snapshot) {},
-		entries: map[string]*entry{}, hosts: map[string]*hostState{}, configs: map[string]string{},
+		entries: map[string]*entry{}, hosts: map[string]*hostState{}, configs: map[string]string{}, previews: map[string]*preview{},
 		wins: map[*entry]int{}, bad: map[string]badRecord{}, parts: map[string]*part{}, partOf: map[string]string{},
 	}
 	st.keys.Store(keys)
@@ -96,6 +98,9 @@ func (st *store) apply(updates []update) {
 		}
 	}
 	st.takeWaiting(c)
+	st.forgetPreviews(c, func(name string) bool {
+		return slices.ContainsFunc(updates, func(u update) bool { return u.name == name && u.record == nil })
+	})
 	st.finish(c)
 	// Last: what is gone may have been replaced in the same moment.
 	for _, u := range updates {
@@ -117,6 +122,8 @@ func (st *store) take(c *change, u update) {
 		err = st.takeKeys(u.record)
 	case delivery.KindAudience:
 		err = st.takePart(u.record)
+	case delivery.KindPreview:
+		err = st.takePreview(c, u.record)
 	default:
 		return // not for host apps
 	}
@@ -204,6 +211,9 @@ func (st *store) keep(name string, err error, r *record) {
 func (st *store) vanishedExcept(names map[string]bool) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	c := st.begin()
+	st.forgetPreviews(c, func(name string) bool { return !names[name] })
+	st.finish(c)
 	for _, name := range slices.Sorted(maps.Keys(st.entries)) {
 		if !names[name] {
 			st.vanished(name)
@@ -241,6 +251,7 @@ func (st *store) setKeys(keys *keySet) {
 			st.keep(name, reject(reasonSignature, "none of the keys that are trusted now signed it"), r)
 		}
 	}
+	st.distrustPreviews(c, keys.keys)
 	for _, name := range slices.Sorted(maps.Keys(st.bad)) {
 		if r := st.bad[name].record; r != nil {
 			st.take(c, update{name: name, record: r})

@@ -18,7 +18,7 @@ import (
 
 // kindsRead are what is for host apps; ledgers and the rest of the namespace stay where
 // they are.
-var kindsRead = []string{delivery.KindRollout, delivery.KindHostApp, delivery.KindKeys, delivery.KindAudience}
+var kindsRead = []string{delivery.KindRollout, delivery.KindHostApp, delivery.KindKeys, delivery.KindAudience, delivery.KindPreview}
 
 // published selects them.
 var published = v1alpha1.PublishedLabel + "=true," + delivery.DocumentLabel + " in (" + strings.Join(kindsRead, ",") + ")"

@@ -61,6 +61,11 @@ func (s *Set) Sign(payload []byte) ([]byte, error) {
 	return seal(s.signers, document.PayloadType, payload)
 }
 
+// SignPreview is Sign for the bytes of a preview.
+func (s *Set) SignPreview(payload []byte) ([]byte, error) {
+	return seal(s.signers, document.PreviewPayloadType, payload)
+}
+
 func seal(signers []*Signer, payloadType string, payload []byte) ([]byte, error) {
 	e, err := dsse.Sign(signers[0].private, payloadType, payload)
 	for _, next := range signers[1:] {

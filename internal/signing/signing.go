@@ -49,11 +49,7 @@ type Signer struct {
 // Sign returns the envelope around the document's bytes. The same document has
 // the same envelope.
 func (s *Signer) Sign(payload []byte) ([]byte, error) {
-	e, err := dsse.Sign(s.private, document.PayloadType, payload)
-	if err != nil {
-		return nil, fmt.Errorf("signing the document: %w", err)
-	}
-	return e.Marshal()
+	return seal([]*Signer{s}, document.PayloadType, payload)
 }
 
 // Verify returns the document in an envelope that this signer made.
