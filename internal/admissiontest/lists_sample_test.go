@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,23 +21,23 @@ func TestTheSampleOfListsIsTakenAndItsDigestsAreRight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	read := func(file string) []string {
+	read := func(file string) []byte {
 		text, err := os.ReadFile(filepath.Join(root, "config", "samples", "audience", file))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return strings.Split(string(text), "\n---\n")
+		return text
 	}
 	digests := map[string]string{}
-	for _, text := range read("lists.yaml") {
+	for _, file := range []string{"pilot-users.yaml", "held-back.yaml"} {
 		var cm corev1.ConfigMap
-		if err := yaml.UnmarshalStrict([]byte(text), &cm); err != nil {
+		if err := yaml.UnmarshalStrict(read(file), &cm); err != nil {
 			t.Fatal(err)
 		}
 		digests[cm.Name] = fmt.Sprintf("%x", sha256.Sum256([]byte(cm.Data["keys"])))
 	}
 	var ro v1alpha1.Rollout
-	if err := yaml.UnmarshalStrict([]byte(read("rollout.yaml")[0]), &ro); err != nil {
+	if err := yaml.UnmarshalStrict(read("rollout.yaml"), &ro); err != nil {
 		t.Fatal(err)
 	}
 	for _, list := range []*v1alpha1.AudienceKeys{ro.Spec.Audience.Include, ro.Spec.Audience.Exclude} {

@@ -81,10 +81,11 @@ func TestAnEditOfLists(t *testing.T) {
 		seen Seen
 		want *v1alpha1.AudienceFacts
 	}{
-		"is followed":             {edited, seeing("1.1.0", reading(edited)), facts(edited.From(), part(in, "ben"), as(late, part(ex, "dan")), as(had, part(in, "ada")))},
-		"none is none":            {before, seeing("1.1.0"), same},
-		"waits until it was read": {edited, seeing("1.1.0"), facts("", recorded.Parts...)},
-		"lists of include go":     {Audience{}, seeing("1.1.0"), facts("", as(had, part(in, "ada")))},
+		"is followed":  {edited, seeing("1.1.0", reading(edited)), facts(edited.From(), part(in, "ben"), as(late, part(ex, "dan")), as(had, part(in, "ada")))},
+		"none is none": {before, seeing("1.1.0"), same},
+		"lists of another target are not its own": {edited, seeing("1.1.0", func(s *Seen) { s.Lists = readFor(edited, "other") }), facts("", recorded.Parts...)},
+		"waits until it was read":                 {edited, seeing("1.1.0"), facts("", recorded.Parts...)},
+		"lists of include go":                     {Audience{}, seeing("1.1.0"), facts("", as(had, part(in, "ada")))},
 		"names in their place": {Audience{Include: []string{"cho"}, ExcludeFrom: before.ExcludeFrom}, seeing("1.1.0", reading(Audience{ExcludeFrom: before.ExcludeFrom})), func() *v1alpha1.AudienceFacts {
 			f := facts(Audience{ExcludeFrom: before.ExcludeFrom}.From(), part(ex, "eve"), as(had, part(in, "ada")))
 			f.Include = hashes("cho")
@@ -150,8 +151,11 @@ func TestRecallsOfLists(t *testing.T) {
 			if everybody := got.Stable.Delivery > before.LastDelivery; everybody != test.everybody {
 				t.Errorf("stable has number %d, the last was %d", got.Stable.Delivery, before.LastDelivery)
 			}
-			doc := new(document.Release)
-			if doc, _ = document.Parse(rendered(t, got)); (doc.Decide == document.DecideService) != (len(test.want) > 0) {
+			doc, err := document.Parse(rendered(t, got))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (doc.Decide == document.DecideService) != (len(test.want) > 0) {
 				t.Errorf("%s decides", doc.Decide)
 			}
 		})
