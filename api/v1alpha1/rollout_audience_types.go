@@ -13,6 +13,7 @@ const (
 
 // Audience says who may get the target, and who gets it by name.
 // +kubebuilder:validation:MinProperties=0
+// +kubebuilder:validation:XValidation:rule="(has(self.include) && has(self.include.from) ? size(self.include.from) : 0) + (has(self.exclude) && has(self.exclude.from) ? size(self.exclude.from) : 0) <= 16",message="audience: include.from and exclude.from have 16 entries together at most"
 type Audience struct {
 	// include are users who get the target whatever the rules, the window and the share say. Unset:
 	// nobody.
@@ -39,15 +40,53 @@ type Audience struct {
 }
 
 // AudienceKeys are keys of users as host apps send them. They are published only as hashes.
+// +kubebuilder:validation:ExactlyOneOf=users;from
 type AudienceKeys struct {
-	// users by their keys.
+	// users by their keys. Unset: from has them.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1000
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=128
 	// +listType=set
-	// +required
+	// +optional
 	Users []string `json:"users,omitempty"`
+	// from are lists of keys in ConfigMaps, for host apps with access Token only: the manifest
+	// service decides there. All lists of include and exclude have 100,000 keys together at most.
+	// Unset: users has them.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=atomic
+	// +optional
+	From []AudienceSource `json:"from,omitempty"`
+}
+
+// AudienceSource is where a list of keys is.
+type AudienceSource struct {
+	// configMap that holds it.
+	// +required
+	ConfigMap AudienceConfigMap `json:"configMap,omitzero"`
+}
+
+// AudienceConfigMap is a list of users' keys in a ConfigMap of the same namespace: one key of at
+// most 128 characters a line. Blank lines do not count, and neither does a key that was there before.
+type AudienceConfigMap struct {
+	// name of the ConfigMap.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name,omitempty"`
+	// key in its data (or binaryData).
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Key string `json:"key,omitempty"`
+	// sha256 of the list, in hexadecimal digits as sha256sum prints them. Another list, another digest: so
+	// Git says who gets what.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
+	// +required
+	SHA256 string `json:"sha256,omitempty"`
 }
 
 // AudienceRule is a condition on one attribute.
@@ -134,6 +173,48 @@ type AudienceFacts struct {
 	// +listType=atomic
 	// +optional
 	Had []string `json:"had,omitempty"`
+	// from is the digest of the lists in ConfigMaps that the parts were made of. Unset: there are
+	// none, or they are of no one edit.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	From string `json:"from,omitempty"`
+	// parts are the lists that came from ConfigMaps. Unset: there are none.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=atomic
+	// +optional
+	Parts []AudiencePart `json:"parts,omitempty"`
+}
+
+// Values of list of an AudiencePart.
+const (
+	// PartInclude gets the target, PartExclude never got it.
+	PartInclude = "Include"
+	PartExclude = "Exclude"
+	// PartExcludeLater does not get it any more since an edit.
+	PartExcludeLater = "ExcludeLater"
+	// PartHad was included before an edit.
+	PartHad = "Had"
+)
+
+// AudiencePart is a list of hashed keys that is published beside the document.
+type AudiencePart struct {
+	// list is Include, Exclude, ExcludeLater (since an edit, so that some may have had the target) or
+	// Had (was included before an edit).
+	// +kubebuilder:validation:Enum=Include;Exclude;ExcludeLater;Had
+	// +required
+	List string `json:"list,omitempty"`
+	// digest of its bytes.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=71
+	// +required
+	Digest string `json:"digest,omitempty"`
+	// keys is how many it has.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=16384
+	// +required
+	Keys int32 `json:"keys,omitempty"`
 }
 
 // WindowFacts are when the target that is under way is handed out, as recorded.
@@ -170,4 +251,11 @@ type RecallAudience struct {
 	// +listType=atomic
 	// +optional
 	Exclude []string `json:"exclude,omitempty"`
+	// parts are lists of who had it by name (Include) and who never had it (Exclude). Unset: there are
+	// none.
+	// +kubebuilder:validation:MinItems=0
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=atomic
+	// +optional
+	Parts []AudiencePart `json:"parts,omitempty"`
 }

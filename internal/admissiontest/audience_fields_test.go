@@ -42,6 +42,15 @@ func cities(n, length int) string {
 	return "{attribute: city, operator: In, values: [" + strings.Join(values, ", ") + "]}"
 }
 
+const listDigest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// inList is a list in a ConfigMap, and inLists are n of them.
+func inList(sha256 string) string {
+	return "{configMap: {name: testers, key: keys, sha256: '" + sha256 + "'}}"
+}
+
+func inLists(n int) string { return strings.Repeat(inList(listDigest)+", ", n) }
+
 func rules(n int) string {
 	return "rules: [" + strings.Repeat("{attribute: city, operator: In, values: [Shanghai]}, ", n) + "]"
 }
@@ -65,7 +74,17 @@ var audienceFields = map[string]field{
 	"a thousand users":                 {who: olga, do: newAudience("include: {" + users(1000) + "}, exclude: {" + users(1000) + "}")},
 	"more than a thousand users":       {who: olga, do: newAudience("include: {" + users(1001) + "}"), want: []string{"spec.audience.include.users: Too many: 1001: must have at most 1000 items", unchecked}},
 	"a list of nobody":                 {who: olga, do: newAudience("exclude: {users: []}"), want: []string{"spec.audience.exclude.users: Invalid value: 0: spec.audience.exclude.users in body should have at least 1 items"}},
-	"no list":                          {who: olga, do: newAudience("exclude: {}"), want: []string{"spec.audience.exclude.users: Required value", unchecked}},
+	"no list":                          {who: olga, do: newAudience("exclude: {}"), want: []string{"spec.audience.exclude: exactly one of the fields in [users from] must be set"}},
+	"users and lists":                  {who: olga, do: newAudience("include: {users: [ada], from: [" + inList(listDigest) + "]}"), want: []string{"spec.audience.include: exactly one of the fields in [users from] must be set"}},
+	"sixteen lists":                    {who: olga, do: newAudience("include: {from: [" + inLists(10) + "]}, exclude: {from: [" + inLists(6) + "]}")},
+	"seventeen lists in both":          {who: olga, do: newAudience("include: {from: [" + inLists(10) + "]}, exclude: {from: [" + inLists(7) + "]}"), want: []string{"spec.audience: audience: include.from and exclude.from have 16 entries together at most"}},
+	"seventeen lists in one":           {who: olga, do: newAudience("include: {from: [" + inLists(17) + "]}"), want: []string{"spec.audience.include.from: Too many: 17: must have at most 16 items", unchecked}},
+	"an empty list of lists":           {who: olga, do: newAudience("include: {from: []}"), want: []string{"spec.audience.include.from: Invalid value: 0: spec.audience.include.from in body should have at least 1 items"}},
+	"a list of nothing":                {who: olga, do: newAudience("include: {from: [{}]}"), want: []string{"spec.audience.include.from[0].configMap: Required value", unchecked}},
+	"a list without a digest":          {who: olga, do: newAudience("include: {from: [{configMap: {name: testers, key: keys}}]}"), want: []string{"spec.audience.include.from[0].configMap.sha256: Required value", unchecked}},
+	"a list without a name":            {who: olga, do: newAudience("include: {from: [{configMap: {key: keys, sha256: '" + listDigest + "'}}]}"), want: []string{"spec.audience.include.from[0].configMap.name: Required value", unchecked}},
+	"a list without a key":             {who: olga, do: newAudience("include: {from: [{configMap: {name: testers, sha256: '" + listDigest + "'}}]}"), want: []string{"spec.audience.include.from[0].configMap.key: Required value", unchecked}},
+	"a list with what is no digest":    {who: olga, do: newAudience("include: {from: [" + inList("sha256") + "]}"), want: []string{`spec.audience.include.from[0].configMap.sha256: Invalid value: "sha256": spec.audience.include.from[0].configMap.sha256 in body should match '^[0-9a-f]{64}$'`}},
 	"a user without a key":             {who: olga, do: newAudience(`include: {users: [""]}`), want: []string{`spec.audience.include.users[0]: Invalid value: "": spec.audience.include.users[0] in body should be at least 1 chars long`}},
 	"a user with a long key":           {who: olga, do: newAudience("include: {users: [" + strings.Repeat("u", 128) + "]}")},
 	"a user with too long a key":       {who: olga, do: newAudience("include: {users: [" + strings.Repeat("u", 129) + "]}"), want: []string{"spec.audience.include.users[0]: Too long: may not be more than 128 bytes", unchecked}},

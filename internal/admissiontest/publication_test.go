@@ -15,6 +15,7 @@ func TestThePublicationNamespaceIsTheControllers(t *testing.T) {
 		deletedBy = "metadata.name: petra may not delete what is published: delete the Rollout or HostApp that it comes from, or ask for verb retire on configmaps in namespace miniprogram-published"
 		label     = "metadata.labels[miniprogram.dev/document]: must stay rollout; delete the ConfigMap to make room for something else"
 	)
+	const immutable = "immutable: must be true for a part of an audience, which no write may change; another list is another ConfigMap"
 	fallen := func(to string) string {
 		return deny(document, "data.sequence: may not fall from 1795000042 to "+to+": host apps never go back; decide anew from what is published now")
 	}
@@ -38,6 +39,16 @@ func TestThePublicationNamespaceIsTheControllers(t *testing.T) {
 		"a broken number is mended": {who: controller, do: patch("ConfigMap", "broken.rollout", `data: {sequence: "1"}`)},
 		"a document stays a document": {
 			who: controller, do: patch("ConfigMap", document, "metadata: {labels: {miniprogram.dev/document: null}}"), want: deny(document, label),
+		},
+		"the controller writes a part of an audience": {who: controller, do: create("ConfigMap", "0123.audience.7", "{immutable: true, "+published+"}")},
+		"a part of an audience may not change later": {
+			who: controller, do: create("ConfigMap", "0123.audience.7", published), want: deny("0123.audience.7", immutable),
+		},
+		"whatever its name is": {
+			who: controller, do: create("ConfigMap", "part", `metadata: {labels: {miniprogram.dev/published: "true", miniprogram.dev/document: audience}}`), want: deny("part", immutable),
+		},
+		"RBAC's rights do not create a part": {
+			who: petra, do: create("ConfigMap", "0123.audience.7", "immutable: true"), want: deny("0123.audience.7", written),
 		},
 		"a cluster admin changes by hand": {who: carl, do: patch("ConfigMap", document, "data: {document: none}")},
 		"a cluster admin deletes by hand": {who: installer, do: remove("ConfigMap", document)},

@@ -46,6 +46,12 @@ func (u user) request() decide.Request {
 // resolved is what each user is answered, as "version reason".
 func (g *group) resolved(t testing.TB, server *httptest.Server, users ...user) map[user]string {
 	t.Helper()
+	return g.resolvedBy(t, server, "", users...)
+}
+
+// resolvedBy is that for a host app with a token.
+func (g *group) resolvedBy(t testing.TB, server *httptest.Server, token string, users ...user) map[user]string {
+	t.Helper()
 	got := map[user]string{}
 	for _, u := range users {
 		r := u.request()
@@ -53,6 +59,9 @@ func (g *group) resolved(t testing.TB, server *httptest.Server, users ...user) m
 		request, err := http.NewRequestWithContext(ctx(t), "POST", server.URL+"/v1/hosts/"+g.host+"/resolve", strings.NewReader(body))
 		g.must(t, err)
 		request.Header.Set("Content-Type", "application/json")
+		if token != "" {
+			request.Header.Set("Authorization", "Bearer "+token)
+		}
 		response, err := server.Client().Do(request)
 		g.must(t, err)
 		text, err := io.ReadAll(response.Body)

@@ -8,6 +8,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/config/admission"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 )
 
 // CacheByObject is what the manager's cache keeps of kinds that are not its own.
@@ -21,10 +23,25 @@ func CacheByObject(publicationNamespace string) (map[client.Object]cache.ByObjec
 	}
 	policies := cache.ByObject{Transform: func(o any) (any, error) { return slim(guards, o), nil }}
 	return map[client.Object]cache.ByObject{
-		&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{publicationNamespace: {}}},
+		&corev1.ConfigMap{}: {
+			Namespaces: map[string]cache.Config{publicationNamespace: {}},
+			Transform:  func(o any) (any, error) { return slimPart(o), nil },
+		},
 		&admissionregistrationv1.ValidatingAdmissionPolicy{}:        policies,
 		&admissionregistrationv1.ValidatingAdmissionPolicyBinding{}: policies,
 	}, nil
+}
+
+// slimPart keeps of a part of an audience the digest of what it holds.
+func slimPart(o any) any {
+	cm, ok := o.(*corev1.ConfigMap)
+	if !ok || cm.Labels[delivery.DocumentLabel] != delivery.KindAudience {
+		return o
+	}
+	held := document.PartData(cm.BinaryData[delivery.KeyPart]).Digest()
+	cm.BinaryData, cm.ManagedFields = nil, nil
+	cm.Data = map[string]string{delivery.KeyPartRollout: cm.Data[delivery.KeyPartRollout], delivery.KeyPartDigest: held}
+	return cm
 }
 
 // slim drops what nobody here reads.

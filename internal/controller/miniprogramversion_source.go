@@ -99,15 +99,20 @@ func (r *MiniProgramVersionReconciler) fetchConfigMap(ctx context.Context, v *v1
 	if err := r.readGroupObject(ctx, v.Namespace, ref.Name, "ConfigMap", "spec.source.configMap", &cm); err != nil {
 		return nil, err
 	}
-	data, ok := cm.BinaryData[ref.Key]
+	data, ok := valueOf(&cm, ref.Key)
 	if !ok {
-		text, found := cm.Data[ref.Key]
-		if !found {
-			return nil, task.Wait("SourceUnavailable", 0, "ConfigMap %s/%s has no key %q, which spec.source.configMap.key names: add it under binaryData", v.Namespace, ref.Name, ref.Key)
-		}
-		data = []byte(text)
+		return nil, task.Wait("SourceUnavailable", 0, "ConfigMap %s/%s has no key %q, which spec.source.configMap.key names: add it under binaryData", v.Namespace, ref.Name, ref.Key)
 	}
 	return source.Bytes(data, ref.SHA256, fmt.Sprintf("ConfigMap %s/%s, key %s", v.Namespace, ref.Name, ref.Key))
+}
+
+// valueOf is what a ConfigMap has under a key, as bytes or as text.
+func valueOf(cm *corev1.ConfigMap, key string) ([]byte, bool) {
+	if data, ok := cm.BinaryData[key]; ok {
+		return data, true
+	}
+	text, ok := cm.Data[key]
+	return []byte(text), ok
 }
 
 func (r *MiniProgramVersionReconciler) credentials(ctx context.Context, namespace string, ref *v1alpha1.SecretReference, field string) (*source.Credentials, error) {
@@ -129,14 +134,14 @@ func (r *MiniProgramVersionReconciler) credentials(ctx context.Context, namespac
 }
 
 // readGroupObject reads one object of a developer group, past the cache.
-func (r *MiniProgramVersionReconciler) readGroupObject(ctx context.Context, namespace, name, kind, field string, into client.Object) error {
-	err := r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, into)
+func (s *Shared) readGroupObject(ctx context.Context, namespace, name, kind, field string, into client.Object) error {
+	err := s.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, into)
 	switch {
 	case apierrors.IsNotFound(err):
 		return task.Wait("SourceUnavailable", 0, "%s names %s %s, which does not exist in namespace %s: create it", field, kind, name, namespace)
 	case apierrors.IsForbidden(err):
 		return task.Wait("SourceForbidden", 0, "the manager may not read %s %s in namespace %s: give it the right with `kubectl create rolebinding miniprogram-source-reader -n %s --clusterrole=miniprogram-source-reader --serviceaccount=%s:miniprogram-manager`",
-			kind, name, namespace, namespace, r.Namespace)
+			kind, name, namespace, namespace, s.Namespace)
 	}
 	return err
 }

@@ -133,9 +133,12 @@ func (c *playedReads) List(ctx context.Context, into client.ObjectList, opts ...
 		})
 		return err
 	case *corev1.ConfigMapList:
+		if owner, byAudience := index("audience"); byAudience {
+			return c.now.List(ctx, list, client.InNamespace(asked.Namespace), client.MatchingLabels{delivery.AudienceLabel: owner})
+		}
 		page, byLedger := index("ledger")
 		if !byLedger {
-			return fmt.Errorf("listing ConfigMaps by %v: only by their ledger is known here", asked.FieldSelector)
+			return fmt.Errorf("listing ConfigMaps by %v: only by their ledger or audience is known here", asked.FieldSelector)
 		}
 		return c.now.List(ctx, list, client.InNamespace(asked.Namespace), client.MatchingLabels{delivery.LedgerLabel: page})
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
+	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 )
 
 // RolloutReconciler carries a rollout through its steps and publishes the
@@ -46,6 +47,12 @@ type rolloutScope struct {
 	rivals []rival
 	// graves are the last documents of the program's earlier Rollouts.
 	graves []rival
+	// public are the host apps that may be served and ask for no token.
+	public []string
+	// missing are the recorded parts of audiences that are not there, by digest; made are the bytes of
+	// those that were made of the lists in this pass.
+	missing map[string]v1alpha1.AudiencePart
+	made    map[string]document.PartData
 	// held is what keeps the target where it is, told at the end of the pass.
 	held error
 	move rollout.Move
@@ -95,7 +102,7 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		{Name: "publish what was recorded", Run: r.publishRecorded},
 		{Name: "count from publication", Run: r.countFromPublication},
 		{Name: "remember in the ledger", Run: r.remember},
-		{Name: "retire what others published", Run: r.retireRivals},
+		{Name: "retire what was published before", Run: r.retire},
 		{Name: "wait for its turn", Run: r.awaitTurn},
 		{Name: "record the decision", Run: r.recordDecision},
 		{Name: "ask for the step's approval", Run: r.askForApproval},
@@ -166,6 +173,9 @@ func (r *RolloutReconciler) recordTakeBack(ctx context.Context, s *rolloutScope)
 	if s.move.Verb != rollout.TakeBack {
 		return nil
 	}
+	if err := r.writeAudience(ctx, s); err != nil {
+		return err
+	}
 	r.adopt(s)
 	reportRollout(s, nil, r.now())
 	return r.writeStatus(ctx, s)
@@ -173,8 +183,11 @@ func (r *RolloutReconciler) recordTakeBack(ctx context.Context, s *rolloutScope)
 
 // recordDecision makes the move's status the one to write. One whose document
 // could not be published is not recorded: what is out would stay for ever.
-func (r *RolloutReconciler) recordDecision(_ context.Context, s *rolloutScope) error {
+func (r *RolloutReconciler) recordDecision(ctx context.Context, s *rolloutScope) error {
 	if _, err := payloadOf(s.before, &s.move.Status); err != nil && !errors.Is(err, delivery.ErrNothingRecorded) {
+		return err
+	}
+	if err := r.writeDecided(ctx, s); err != nil {
 		return err
 	}
 	r.adopt(s)

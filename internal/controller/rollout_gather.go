@@ -33,13 +33,13 @@ func (r *RolloutReconciler) gather(ctx context.Context, s *rolloutScope) error {
 		// Status remembers what was answered, so what is too long for it is short from here on.
 		s.seen.Action = &rollout.Action{Value: clip(value, maxAction), User: clip(s.before.Annotations[v1alpha1.ActionByAnnotation], maxAction)}
 	}
-	if err := inOrder(ctx, s, r.gatherPublished, r.gatherRivals, r.gatherServed, r.gatherGuardrails, r.gatherStepReviews); err != nil {
+	if err := inOrder(ctx, s, r.gatherPublished, r.gatherRivals, r.gatherParts, r.gatherServed, r.gatherGuardrails, r.gatherStepReviews); err != nil {
 		return err
 	}
 	if s.plan.Deleting {
 		return r.gatherLedger(ctx, s) // what could be gained is of no interest any more
 	}
-	err := inOrder(ctx, s, r.gatherHolder, r.gatherHostApps, r.gatherLedger, r.gatherStable, r.gatherCandidate, r.gatherFallbacks, r.gatherAnswers)
+	err := inOrder(ctx, s, r.gatherHolder, r.gatherHostApps, r.gatherLedger, r.gatherStable, r.gatherCandidate, r.gatherFallbacks, r.gatherAnswers, r.gatherLists)
 	if err == nil {
 		return s.refusePlan(invalid)
 	}
@@ -179,6 +179,9 @@ func (r *RolloutReconciler) gatherHostApp(ctx context.Context, s *rolloutScope, 
 		return nil
 	}
 	s.seen.HostApps = append(s.seen.HostApps, name)
+	if config.Access != v1alpha1.AccessToken {
+		s.public = append(s.public, name)
+	}
 	gatherBlocks(s, &host)
 	poll := config.Poll
 	if s.seen.PollRest == 0 || poll.IntervalSeconds < s.seen.PollRest {

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -27,6 +28,14 @@ func (r *RolloutReconciler) publishRecorded(ctx context.Context, s *rolloutScope
 	// What cannot be published is passed over: what is decided next may be, and
 	// recordDecision asks.
 	if payload, err := payloadOf(s.before, &s.before.Status); err == nil {
+		err := r.writeRecorded(ctx, s)
+		if _, gone := errors.AsType[*task.WaitError](err); gone {
+			s.held = cmp.Or(s.held, err)
+			return nil // nobody could take it over
+		}
+		if err != nil {
+			return err
+		}
 		return r.signAndWrite(ctx, s, payload)
 	}
 	return nil

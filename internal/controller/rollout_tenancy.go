@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -153,6 +154,10 @@ func (r *RolloutReconciler) retireRivals(ctx context.Context, s *rolloutScope) e
 		if err := r.Client.Delete(ctx, &old.configMap, gone); err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("deleting ConfigMap %s, which newer documents have replaced: %w", old.configMap.Name, err)
 		}
+		from := old.document.Rollout
+		if err := r.removeParts(ctx, from.Namespace, from.Name); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -172,6 +177,10 @@ func outdated(doc *document.Release, rollouts []v1alpha1.Rollout) bool {
 // other programs with its app ID; and of a ledger, all with the app ID, also where
 // the program is gone.
 func (r *RolloutReconciler) rolloutsOfConfigMap(ctx context.Context, o client.Object) []reconcile.Request {
+	if part, ok := o.(*corev1.ConfigMap); ok && o.GetLabels()[delivery.DocumentLabel] == delivery.KindAudience {
+		namespace, name, _ := strings.Cut(part.Data[delivery.KeyPartRollout], "/")
+		return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: namespace, Name: name}}}
+	}
 	own, ledgerName := client.MatchingFields{indexPublished: o.GetName()}, o.GetLabels()[delivery.LedgerLabel]
 	isLedger := o.GetLabels()[delivery.DocumentLabel] == delivery.KindLedger
 	if isLedger {

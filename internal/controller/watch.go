@@ -34,6 +34,8 @@ const (
 	// indexLedger finds what the ledger of an app ID is about: the programs that claim it, the
 	// Rollouts that have decided something for it, and the documents that are published.
 	indexLedger = "ledger"
+	// indexAudience finds the parts of a Rollout's audience.
+	indexAudience = "audience"
 )
 
 func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
@@ -71,6 +73,7 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 			return []string{delivery.LedgerConfigMap(ro.Status.Document.AppID)}
 		})},
 		{&corev1.ConfigMap{}, indexLedger, func(o client.Object) []string { return []string{o.GetLabels()[delivery.LedgerLabel]} }},
+		{&corev1.ConfigMap{}, indexAudience, func(o client.Object) []string { return []string{o.GetLabels()[delivery.AudienceLabel]} }},
 	} {
 		if err := indexer.IndexField(ctx, index.of, index.name, index.values); err != nil {
 			return fmt.Errorf("indexing %T by %s: %w", index.of, index.name, err)

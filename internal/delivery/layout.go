@@ -3,6 +3,7 @@ package delivery
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 	"strings"
 )
 
@@ -14,11 +15,15 @@ const DocumentLabel = "miniprogram.dev/document"
 // whoever looks: what counts is what a document says that is signed.
 const LedgerLabel = "miniprogram.dev/ledger"
 
+// AudienceLabel names the Rollout that a part of an audience is of, as AudienceOwner does.
+const AudienceLabel = "miniprogram.dev/audience"
+
 // Values of DocumentLabel.
 const (
-	KindRollout = "rollout"
-	KindHostApp = "hostapp"
-	KindLedger  = "ledger"
+	KindRollout  = "rollout"
+	KindHostApp  = "hostapp"
+	KindLedger   = "ledger"
+	KindAudience = "audience"
 )
 
 // Keys in the data of a rollout's ConfigMap.
@@ -39,6 +44,16 @@ const (
 	KeyHostApp = "hostapp"
 )
 
+// Keys of a ConfigMap that holds a part of an audience.
+const (
+	// KeyPart in binaryData has the bytes: document.PartData.
+	KeyPart = "part"
+	// KeyPartDigest is the digest of these, by which documents name them.
+	KeyPartDigest = "digest"
+	// KeyPartRollout is the Rollout, as namespace/name.
+	KeyPartRollout = "rollout"
+)
+
 // maxConfigMapName is Kubernetes' bound on the name of an object.
 const maxConfigMapName = 253
 
@@ -55,6 +70,20 @@ func HostAppConfigMap(hostApp string) string { return bounded(hostApp, ".hostapp
 func LedgerConfigMap(appID string) string {
 	sum := sha256.Sum256([]byte(appID))
 	return hex.EncodeToString(sum[:16]) + ".ledger"
+}
+
+// AudienceConfigMap names the ConfigMap of a part of a Rollout's audience. Other bytes
+// have another name, so that no part is ever changed: a document and its parts cannot
+// come apart. It ends in the number of keys.
+func AudienceConfigMap(namespace, rollout, digest string, keys int32) string {
+	sum := sha256.Sum256([]byte(namespace + "/" + rollout + "\n" + digest))
+	return hex.EncodeToString(sum[:16]) + ".audience." + strconv.Itoa(int(keys))
+}
+
+// AudienceOwner is the value of AudienceLabel for a Rollout.
+func AudienceOwner(namespace, rollout string) string {
+	sum := sha256.Sum256([]byte(namespace + "/" + rollout))
+	return hex.EncodeToString(sum[:16])
 }
 
 // bounded cuts a name that is too long and ends it with a hash. Only such names

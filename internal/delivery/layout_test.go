@@ -17,6 +17,7 @@ func TestNamesOfConfigMaps(t *testing.T) {
 		"the longest":        {HostAppConfigMap(long[:244]), long[:244] + ".hostapp"},
 		"longer by one":      {HostAppConfigMap(long[:245]), long[:212] + ".5553f05514a6f627ffe8341e08f80bc3.hostapp"},
 		"an app ID":          {LedgerConfigMap("com.example.shop"), "dbbf3d8654438d1f972ef64067d6520a.ledger"},
+		"a part of a list":   {AudienceConfigMap("shop-team", "shop", "sha256:"+strings.Repeat("a", 64), 16384), "ab5631c45b62834457fa4957e4b5d027.audience.16384"},
 		"a cut after dashes": {HostAppConfigMap(long[:210] + "--" + long), long[:210] + "xx.7ccfa6b01d9e6bac5d00faff23a74549.hostapp"},
 	} {
 		t.Run(name, func(t *testing.T) {

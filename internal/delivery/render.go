@@ -73,6 +73,7 @@ func Render(namespace, rollout, channel string, st *v1alpha1.RolloutStatus) (*do
 		bury(doc, facts)
 		if doc.Stable != nil {
 			doc.Recalls = recalls(st) // who had the target gets stable, as after an abort
+			doc.Decide = decider(doc)
 		}
 		return doc, nil
 	}
@@ -86,6 +87,7 @@ func Render(namespace, rollout, channel string, st *v1alpha1.RolloutStatus) (*do
 	doc.Fallbacks = fallbacks(st)
 	doc.Recalls = recalls(st)
 	doc.AlsoServed = alsoServed(st)
+	doc.Decide = decider(doc)
 	return doc, nil
 }
 

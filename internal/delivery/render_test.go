@@ -98,6 +98,20 @@ func TestRenderedDocuments(t *testing.T) {
 			st.Document.Audience = &v1alpha1.AudienceFacts{Seed: "s", Had: document.HashKeys("s", []string{"ben"})}
 			st.Document.Window = &v1alpha1.WindowFacts{End: &end}
 		},
+		"lists": func(st *v1alpha1.RolloutStatus) {
+			part := func(list, digit string) v1alpha1.AudiencePart {
+				return v1alpha1.AudiencePart{List: list, Digest: digest(digit), Keys: 3}
+			}
+			st.Document.Audience = &v1alpha1.AudienceFacts{Seed: "s", From: "f", Parts: []v1alpha1.AudiencePart{
+				part("Include", "4"), part("Exclude", "5"), part("ExcludeLater", "6"), part("Had", "7"),
+			}}
+			st.Recalls[0].Audience = &v1alpha1.RecallAudience{Seed: "t", Parts: []v1alpha1.AudiencePart{part("Include", "8"), part("Exclude", "9")}}
+		},
+		"listrecalled": func(st *v1alpha1.RolloutStatus) {
+			withoutTarget(st)
+			st.Document.Availability = Retained
+			st.Recalls[0].Audience = &v1alpha1.RecallAudience{Seed: "t", Parts: []v1alpha1.AudiencePart{{List: "Include", Digest: digest("8"), Keys: 3}}}
+		},
 		"fallbacks": func(st *v1alpha1.RolloutStatus) {
 			withoutTarget(st)
 			st.Rollbacks = append(st.Rollbacks, *full("4", 6))

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -27,6 +28,7 @@ const (
 	reasonName       = "Name"       // the content belongs to a ConfigMap of another name
 	reasonRolledBack = "RolledBack" // it is older than what is in service
 	reasonConflict   = "Conflict"   // it says something else under the same number and time
+	reasonPart       = "Part"       // a part of its audience is not there, or is another one
 )
 
 // rejection is why a ConfigMap's content is not taken over.
@@ -49,13 +51,15 @@ type record struct {
 	Kind string `json:"kind"`
 	// Data has only the keys that are read.
 	Data map[string]string `json:"data"`
+	// Part has the bytes of a part of an audience.
+	Part []byte `json:"part,omitempty"`
 }
 
 func (r *record) equal(other *record) bool {
 	if r == nil || other == nil {
 		return r == other
 	}
-	return r.Name == other.Name && r.Kind == other.Kind && maps.Equal(r.Data, other.Data)
+	return r.Name == other.Name && r.Kind == other.Kind && maps.Equal(r.Data, other.Data) && bytes.Equal(r.Part, other.Part)
 }
 
 // entry is a checked document. It is immutable.
@@ -69,6 +73,9 @@ type entry struct {
 	line      json.RawMessage   // what lists of programs say of it
 	// repositories, separated by spaces, are where its blobs may be.
 	repositories string
+	// parts of its audience and of those of its recalls, by digest; inPart looks a user up.
+	parts  map[string]document.PartData
+	inPart func(document.Part, document.KeyHash) bool
 }
 
 // envelope is the raw bytes, as they were published.

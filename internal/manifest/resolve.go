@@ -153,7 +153,7 @@ func (s *Service) decide(p *program, request decide.Request, by decider) (decide
 	if !request.Now.Before(p.doc.ExpiresAt.Time) {
 		return decide.Decision{}, ReasonExpired
 	}
-	request.Blocked = p.block != nil
+	request.Blocked, request.InPart = p.block != nil, p.inPart
 	decision, err := by(p.doc, request)
 	if err != nil {
 		return decide.Decision{}, ReasonServiceDecides

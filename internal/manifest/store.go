@@ -37,6 +37,9 @@ type store struct {
 	wins map[*entry]int
 	// bad has the ConfigMaps whose present content is not in service.
 	bad map[string]badRecord
+	// parts of audiences by digest, and the digest that each ConfigMap of one holds.
+	parts  map[string]*part
+	partOf map[string]string
 }
 
 // badRecord is why a ConfigMap is not in service, and what it holds, so that it can be
@@ -61,7 +64,7 @@ func newStore(log logr.Logger, m *metrics, now func() time.Time, keys *keySet) *
 	st := &store{
 		log: log, metrics: m, now: now, accepted: func(*record) {}, forgotten: func(string) {},
 		entries: map[string]*entry{}, hosts: map[string]*hostState{}, configs: map[string]string{},
-		wins: map[*entry]int{}, bad: map[string]badRecord{},
+		wins: map[*entry]int{}, bad: map[string]badRecord{}, parts: map[string]*part{}, partOf: map[string]string{},
 	}
 	st.keys.Store(keys)
 	st.current.Store(&snapshot{hosts: map[string]*host{}})
@@ -79,11 +82,12 @@ func (st *store) apply(updates []update) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	c := st.begin()
-	for _, u := range updates {
+	for _, u := range partsFirst(updates) {
 		if u.record != nil {
 			st.take(c, u)
 		}
 	}
+	st.takeWaiting(c)
 	st.finish(c)
 	// Last: what is gone may have been replaced in the same moment.
 	for _, u := range updates {
@@ -101,6 +105,8 @@ func (st *store) take(c *change, u update) {
 		err = st.takeDocument(c, u.record)
 	case delivery.KindHostApp:
 		err = st.takeHostApp(c, u.record)
+	case delivery.KindAudience:
+		err = st.takePart(u.record)
 	default:
 		return // not for host apps
 	}
@@ -124,9 +130,15 @@ func (st *store) takeDocument(c *change, r *record) error {
 		if err := e.replaces(old); err != nil {
 			return err
 		}
-		st.unlink(c, old)
+	}
+	if err := st.withParts(e); err != nil {
+		return err
 	}
 	st.link(c, e)
+	if old != nil {
+		st.unlink(c, old)
+	}
+	st.entries[e.configMap] = e
 	st.accepted(r)
 	return nil
 }
@@ -154,7 +166,8 @@ func (st *store) vanished(name string) {
 		st.forgotten(name)
 	}
 	_, isHostApp := st.configs[name]
-	if st.entries[name] == nil && !isHostApp {
+	_, isPart := st.partOf[name]
+	if isPart && !st.partGone(name) || !isPart && st.entries[name] == nil && !isHostApp {
 		delete(st.bad, name)
 		return
 	}
@@ -169,11 +182,10 @@ func (st *store) keep(name string, err error, r *record) {
 	if before, ok := st.bad[name]; ok && before.reason == reason && before.record.equal(r) {
 		return // told already: a watch that begins anew repeats everything
 	}
-	_, known := st.configs[name]
 	st.bad[name] = badRecord{reason: reason, record: r}
 	st.metrics.rejected.WithLabelValues(reason).Inc()
 	st.log.Info("A ConfigMap is not taken over; what it last held, if anything, stays in service.",
-		"configMap", name, "reason", reason, "error", err.Error(), "inService", known || st.entries[name] != nil)
+		"configMap", name, "reason", reason, "error", err.Error(), "inService", st.inService(name))
 }
 
 // vanishedExcept notes all ConfigMaps as gone that are not among names: those
@@ -186,7 +198,7 @@ func (st *store) vanishedExcept(names map[string]bool) {
 			st.vanished(name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(st.configs)) {
+	for _, name := range slices.Concat(slices.Sorted(maps.Keys(st.configs)), slices.Sorted(maps.Keys(st.partOf))) {
 		if !names[name] {
 			st.vanished(name)
 		}
@@ -234,6 +246,7 @@ func (st *store) host(name string) *hostState {
 // link makes an entry a candidate with its host apps.
 func (st *store) link(c *change, e *entry) {
 	st.entries[e.configMap] = e
+	st.useParts(e)
 	for _, name := range e.doc.HostApps {
 		h := st.host(name)
 		h.candidates[e.slot()] = append(h.candidates[e.slot()], e)
@@ -243,6 +256,7 @@ func (st *store) link(c *change, e *entry) {
 
 func (st *store) unlink(c *change, e *entry) {
 	delete(st.entries, e.configMap)
+	st.leaveParts(e)
 	for _, name := range e.doc.HostApps {
 		h := st.host(name)
 		h.candidates[e.slot()] = slices.DeleteFunc(h.candidates[e.slot()], func(other *entry) bool { return other == e })

@@ -18,7 +18,7 @@ import (
 // published selects what is for host apps; ledgers and the rest of the namespace
 // stay where they are.
 const published = v1alpha1.PublishedLabel + "=true," +
-	delivery.DocumentLabel + " in (" + delivery.KindRollout + "," + delivery.KindHostApp + ")"
+	delivery.DocumentLabel + " in (" + delivery.KindRollout + "," + delivery.KindHostApp + "," + delivery.KindAudience + ")"
 
 // mailbox keeps the latest state of each ConfigMap until the store takes it:
 // under many writes only the last of each counts.
@@ -149,7 +149,7 @@ func (m *mailbox) handler() cache.ResourceEventHandler {
 }
 
 func recordOf(cm *corev1.ConfigMap) *record {
-	return &record{Name: cm.Name, Kind: cm.Labels[delivery.DocumentLabel], Data: cm.Data}
+	return &record{Name: cm.Name, Kind: cm.Labels[delivery.DocumentLabel], Data: cm.Data, Part: cm.BinaryData[delivery.KeyPart]}
 }
 
 // strip leaves of a ConfigMap what the service reads, for all of them are held
@@ -165,10 +165,14 @@ func strip(object any) (any, error) {
 			data[key] = value
 		}
 	}
-	return &corev1.ConfigMap{
+	left := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: cm.Namespace, Name: cm.Name, ResourceVersion: cm.ResourceVersion, Labels: cm.Labels},
 		Data:       data,
-	}, nil
+	}
+	if part, ok := cm.BinaryData[delivery.KeyPart]; ok {
+		left.BinaryData = map[string][]byte{delivery.KeyPart: part}
+	}
+	return left, nil
 }
 
 func namesIn(objects cache.Store) map[string]bool {

@@ -25,8 +25,10 @@ const everyone = 10000
 // everybody. The keys are those of users: only their hashes are ever recorded.
 type Audience struct {
 	Include, Exclude []string
-	Rules            []v1alpha1.AudienceRule
-	Completion       string // Manual, Automatic, or empty for Manual
+	// IncludeFrom and ExcludeFrom are the digests of lists in ConfigMaps: see Lists.
+	IncludeFrom, ExcludeFrom []string
+	Rules                    []v1alpha1.AudienceRule
+	Completion               string // Manual, Automatic, or empty for Manual
 }
 
 func audienceOf(a *v1alpha1.Audience) Audience {
@@ -35,17 +37,17 @@ func audienceOf(a *v1alpha1.Audience) Audience {
 	}
 	out := Audience{Rules: a.Rules, Completion: a.Completion}
 	if a.Include != nil {
-		out.Include = a.Include.Users
+		out.Include, out.IncludeFrom = a.Include.Users, digestsOf(a.Include.From)
 	}
 	if a.Exclude != nil {
-		out.Exclude = a.Exclude.Users
+		out.Exclude, out.ExcludeFrom = a.Exclude.Users, digestsOf(a.Exclude.From)
 	}
 	return out
 }
 
 // restricted tells that not everybody may get the target.
 func (p Plan) restricted() bool {
-	return len(p.Audience.Rules) > 0 || len(p.Audience.Exclude) > 0 || p.Window != (Window{})
+	return len(p.Audience.Rules) > 0 || len(p.Audience.Exclude)+len(p.Audience.ExcludeFrom) > 0 || p.Window != (Window{})
 }
 
 // facts are what is recorded of the audience, hashed with the seed.
@@ -68,8 +70,9 @@ func (d *decider) followAudience() {
 		return // who the testers are is not known without the program
 	}
 	c, facts := d.seen.Candidate, d.st.Document
-	next, window := d.plan.Audience.facts(d.audienceSeed()), d.plan.Window.facts()
-	if open := c != nil && c.Variant.Digest == d.st.Target.Digest && d.gate(c) == nil; !open {
+	next, known := d.withLists(d.plan.Audience.facts(d.audienceSeed()))
+	window := d.plan.Window.facts()
+	if open := known && c != nil && c.Variant.Digest == d.st.Target.Digest && d.gate(c) == nil; !open {
 		next, window = narrowed(facts.Audience, next), facts.Window
 	}
 	d.setAudience(next)
@@ -79,13 +82,12 @@ func (d *decider) followAudience() {
 // beginAudience records the audience and the window of a target that starts.
 func (d *decider) beginAudience() {
 	d.st.Document.Audience = nil
-	d.setAudience(d.plan.Audience.facts(d.audienceSeed()))
+	next, _ := d.withLists(d.plan.Audience.facts(d.audienceSeed())) // known: the gate asks
+	d.setAudience(next)
 	d.st.Document.Window = d.plan.Window.facts()
 }
 
-// audienceSeed is another for each target, so that nobody can tell from two documents
-// whether they name the same user.
-func (d *decider) audienceSeed() string { return d.seen.AppID + "@" + d.st.Target.Digest }
+func (d *decider) audienceSeed() string { return AudienceSeed(d.seen.AppID, d.st.Target.Digest) }
 
 // narrowed is what is recorded, without whom next no longer names, and with whom it excludes.
 func narrowed(was *v1alpha1.AudienceFacts, next v1alpha1.AudienceFacts) v1alpha1.AudienceFacts {
@@ -97,6 +99,7 @@ func narrowed(was *v1alpha1.AudienceFacts, next v1alpha1.AudienceFacts) v1alpha1
 	if all := either(was.Exclude, next.Exclude); len(all) <= maxNamed {
 		out.Exclude = all
 	}
+	narrowLists(&out, *was, next)
 	return out
 }
 
@@ -106,7 +109,7 @@ func (d *decider) setAudience(next v1alpha1.AudienceFacts) {
 	if was := facts.Audience; was != nil {
 		next.Had = either(was.Had, without(was.Include, next.Include))
 		excluded := without(next.Exclude, was.Exclude)
-		if d.st.PeakBasisPoints == 0 {
+		if d.st.PeakBasisPoints == 0 && !listed(was.Parts, v1alpha1.PartInclude, v1alpha1.PartHad) {
 			excluded = both(excluded, was.Include)
 		}
 		next.Had = either(next.Had, excluded)
@@ -116,8 +119,9 @@ func (d *decider) setAudience(next v1alpha1.AudienceFacts) {
 	if len(next.Had) > maxNamed {
 		next.Had = next.Had[:maxNamed+1]
 	}
+	next.Parts = d.keepParts(facts.Audience, next.Parts)
 	facts.Audience = nil
-	if len(next.Include)+len(next.Exclude)+len(next.Rules)+len(next.Had) > 0 {
+	if len(next.Include)+len(next.Exclude)+len(next.Rules)+len(next.Had)+len(next.Parts) > 0 {
 		facts.Audience = &next
 	}
 }

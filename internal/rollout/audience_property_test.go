@@ -21,10 +21,20 @@ var audiences = []Audience{
 	{Include: []string{"u2", "u3"}, Exclude: []string{"u3", "u4"}},
 	{Exclude: []string{"u1"}, Completion: v1alpha1.CompletionAutomatic},
 	{Rules: []v1alpha1.AudienceRule{{Attribute: "city", Operator: "In", Values: []string{"Shanghai"}}}},
+	{IncludeFrom: listing("u1", "u2", "u3")},
+	{IncludeFrom: listing("u2", "u7"), ExcludeFrom: listing("u3", "u4", "u8")},
+	{Include: []string{"u1", "u9"}, ExcludeFrom: listing("u2", "u4")},
+	{IncludeFrom: listing("u9"), Exclude: []string{"u2"}},
 	{Include: []string{"u5"}, Exclude: []string{"u6"}, Rules: []v1alpha1.AudienceRule{{Attribute: "city", Operator: "In", Values: []string{"Beijing", "Shanghai"}}}},
 }
 
 func init() {
+	events["lists can be read or not"] = func(w *world, t *rapid.T) { w.unread = rapid.Bool().Draw(t, "unread") }
+	events["a part is lost"] = func(w *world, t *rapid.T) {
+		if a := namedParts(&w.record.status); len(a) > 0 {
+			w.lost = map[string]bool{rapid.SampledFrom(a).Draw(t, "part").Digest: true}
+		}
+	}
 	events["the audience"] = func(w *world, t *rapid.T) { w.plan.Audience = rapid.SampledFrom(audiences).Draw(t, "audience") }
 	events["the window"] = func(w *world, t *rapid.T) {
 		after := func(what string) time.Time {
@@ -60,7 +70,7 @@ func handed(t *rapid.T, st v1alpha1.RolloutStatus, at time.Time) map[string]deci
 		return all // there is no document
 	}
 	for _, request := range everybody {
-		request.Now = at
+		request.Now, request.InPart = at, inPart
 		decision, err := decide.Decide(doc, request)
 		if err != nil {
 			t.Fatal(err)
@@ -93,6 +103,11 @@ func checkAudience(t *rapid.T, w *world, before, after *record, seen Seen) {
 		after.number[user] = max(after.number[user], d.Delivery)
 	}
 	checkAudienceRecord(t, after.status)
+	for _, r := range after.status.Recalls {
+		if r.Audience != nil && slices.ContainsFunc(r.Audience.Parts, func(p v1alpha1.AudiencePart) bool { return seen.Lost[p.Digest] }) {
+			t.Fatalf("a recall names a part that nobody has: %+v", r.Audience.Parts)
+		}
+	}
 }
 
 func checkAudienceRecord(t *rapid.T, st v1alpha1.RolloutStatus) {
@@ -103,6 +118,9 @@ func checkAudienceRecord(t *rapid.T, st v1alpha1.RolloutStatus) {
 		t.Fatalf("an audience %+v and a window %+v of no target", d.Audience, d.Window)
 	}
 	if d := st.Document; d != nil && d.Audience != nil {
+		if n := len(d.Audience.Parts); n > maxParts {
+			t.Fatalf("%d parts", n)
+		}
 		for _, list := range [][]string{d.Audience.Include, d.Audience.Exclude, d.Audience.Had} {
 			if !slices.IsSorted(list) || slices.ContainsFunc(list, func(h string) bool { return len(h) != document.HashLength }) {
 				t.Fatalf("%v are no sorted hashes", list)

@@ -60,6 +60,12 @@ type Seen struct {
 	Calendars []schedule.Calendar
 	// Answers to the questions of approval steps. What is not in it is not approved.
 	Answers map[Question]Answer
+	// Lists of the audience that were read; nil: none were. Unlisted says why what the audience
+	// or the window rests on is not there; nil: it is, or is not looked at.
+	Lists    *Lists
+	Unlisted *Hold
+	// Lost are the digests of recorded parts that are gone and cannot be made again.
+	Lost map[string]bool
 	// Guardrails that watch the target. Where those of policies could not be read, PoliciesUnread
 	// says so, and what is recorded of them stays.
 	Guardrails     []Guardrail
@@ -134,6 +140,7 @@ func Decide(p Plan, recorded v1alpha1.RolloutStatus, seen Seen, now time.Time) M
 	d.st.LastDelivery = max(d.st.LastDelivery, d.seen.LastDelivery)
 	d.adopt()
 	d.restore()
+	d.forgetLost()
 	d.run()
 	d.refreshFacts()
 	d.number(&recorded)

@@ -127,6 +127,17 @@
 // less than 200 KiB of status, and less than 160 KiB of the document's 256. What recalls cannot
 // tell apart any longer gets a new number for everybody, as more than 20 recalls do.
 //
+// # Lists in ConfigMaps
+//
+// Long lists of users are hashed and cut into parts by who gathers. What is decided here
+// is which parts count: each has a digest, a list, and nothing to look into.
+//
+//	no target                     lists not read                unchanged: AudienceNotRead
+//	step 1, 5 %, list A           include names B               B is included, A is remembered as had
+//	step 1, 5 %, list A           exclude names B               B is excluded since an edit: its users may have had the target
+//	step 1, 5 %, A had, B since   abort@2                       a recall that includes A and says nothing of B
+//	step 1, 5 %, A is lost        abort@2                       no recall: stable has a new number for everybody
+//
 // # Numbers
 //
 // The sequence rises with every change of the published document, to

@@ -302,6 +302,8 @@ func (d *decider) gate(c *Candidate) *Hold {
 		return &Hold{"Suspended", "the MiniProgram is suspended: end that first, by spec.availability Listed or Hidden, or where an action suspended it by miniprogram.dev/action=resume on the MiniProgram"}
 	case c.Problem != nil:
 		return c.Problem
+	case d.unlisted(c) != nil:
+		return d.unlisted(c)
 	case d.blocked(c) != nil:
 		return d.blocked(c)
 	case len(d.seen.HostApps) == 0:

@@ -34,8 +34,8 @@ func (d *decider) restore() {
 	}
 	if out.Target != nil {
 		had := v1alpha1.Recall{By: out.Split.By, Seed: out.Split.Seed, BasisPoints: out.Split.BasisPoints, Digest: out.Target.Digest}
-		if a := out.Audience; a != nil && len(a.Include.Hashes) > 0 {
-			had.Audience = &v1alpha1.RecallAudience{Seed: a.Seed, Include: a.Include.Hashes}
+		if a := out.Audience; a != nil && len(a.Include.Hashes)+len(includes(partsOut(a))) > 0 {
+			had.Audience = &v1alpha1.RecallAudience{Seed: a.Seed, Include: a.Include.Hashes, Parts: includes(partsOut(a))}
 		}
 		d.recall(had)
 	}
@@ -51,6 +51,7 @@ func (d *decider) restoreAudience(out *document.Release) {
 	next := v1alpha1.AudienceFacts{Seed: d.audienceSeed()}
 	if a := out.Audience; a != nil {
 		next.Seed, next.Include, next.Exclude = a.Seed, a.Include.Hashes, a.Exclude.Hashes
+		next.Parts = partsOut(a)
 		for _, r := range a.Rules {
 			next.Rules = append(next.Rules, v1alpha1.AudienceRule{Attribute: r.Attribute, Operator: string(r.Operator), Values: r.Values})
 		}
@@ -60,6 +61,15 @@ func (d *decider) restoreAudience(out *document.Release) {
 	if w := out.Window; w != nil {
 		facts.Window = Window{Start: w.Start.Time, End: w.End.Time}.facts()
 	}
+}
+
+// partsOut are the parts that a document names.
+func partsOut(a *document.Audience) []v1alpha1.AudiencePart {
+	var parts []v1alpha1.AudiencePart
+	for _, p := range a.Parts {
+		parts = append(parts, v1alpha1.AudiencePart{List: p.List, Digest: p.Digest, Keys: p.Keys})
+	}
+	return parts
 }
 
 // outNumbers keeps delivery numbers above those that are out, whatever the record and

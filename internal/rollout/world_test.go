@@ -39,6 +39,9 @@ type world struct {
 	other *server
 	// lagging is what a cache still shows of versions and host apps; nil: it is up to date.
 	lagging *world
+	// unread: the lists of the audience cannot be read; lost are parts that are gone.
+	unread bool
+	lost   map[string]bool
 	// sequence and delivery are what the ledger remembers of an earlier Rollout.
 	sequence, delivery int64
 }
@@ -285,6 +288,12 @@ func (w *world) seen(st *v1alpha1.RolloutStatus, out v1alpha1.RolloutStatus) See
 		}
 	}
 	w.candidate(&s)
+	s.Lost = w.lost
+	if c := s.Candidate; c != nil && !w.unread {
+		s.Lists = readFor(w.plan.Audience, AudienceSeed(appID, c.Variant.Digest))
+	} else if c != nil && w.plan.Audience.From() != "" {
+		s.Unlisted = &Hold{"SourceUnavailable", "spec.audience names what is not there: create it"}
+	}
 	if w.plan.Deleting { // what could be gained is not looked at any more
 		s.Candidate, s.HostApps, s.NotTaken, s.Remarks, s.Blocked = nil, nil, nil, nil, map[string]Hold{}
 	}
@@ -316,6 +325,6 @@ func open(s Seen) bool {
 		return false
 	}
 	_, blocked := s.Blocked[s.Candidate.Variant.Digest]
-	return s.Candidate.Problem == nil && !blocked && s.Program.Availability != v1alpha1.AvailabilitySuspended &&
+	return s.Unlisted == nil && s.Candidate.Problem == nil && !blocked && s.Program.Availability != v1alpha1.AvailabilitySuspended &&
 		slices.ContainsFunc(s.HostApps, func(h string) bool { return slices.Contains(s.Candidate.HostApps, h) })
 }

@@ -46,10 +46,10 @@ type Request struct {
 	// Blocked says that the host app blocks this program. It does not come from a
 	// signed document, so nothing is handed out and nothing is removed.
 	Blocked bool
-	// InPart says whether a hashed user key (document.HashKey) is in a part of an
-	// audience. Only the manifest service has it; nil: ErrServiceDecides where the
+	// InPart says whether a hashed user key is in a part of an audience, also in one that
+	// a recall has. Only the manifest service has it; nil: ErrServiceDecides where the
 	// document asks for it.
-	InPart func(part document.Part, hash string) bool
+	InPart func(part document.Part, hash document.KeyHash) bool
 	// Now is the time at which windows are looked at. At the zero time every
 	// window is closed.
 	Now time.Time

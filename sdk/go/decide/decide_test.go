@@ -69,11 +69,15 @@ func TestAnOperatorThatIsNotKnownHoldsForNobody(t *testing.T) {
 
 func TestDecidingDoesNotAllocate(t *testing.T) {
 	_, documents := readVectors(t)
+	parts := document.HashParts("com.example.shop/audience", []string{"user-1"})[0]
+	inPart := func(_ document.Part, hash document.KeyHash) bool { return parts.Has(hash) }
 	for document, req := range map[string]decide.Request{
 		"audience": {User: "user-1", Now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC),
 			Attributes: map[string]string{"city": "Beijing", "hostAppVersion": "8.0.10"}},
 		"compatibility":  {User: "user-1", Platform: "ios", HostVersion: "7.2"},
 		"recalledByName": {User: "user-4"},
+		"service":        {User: "user-2", InPart: inPart},
+		"recalledParts":  {User: "user-1", InPart: inPart},
 	} {
 		if n := testing.AllocsPerRun(100, func() { _, _ = decide.Decide(documents[document], req) }); n != 0 {
 			t.Errorf("document %s: %v allocations", document, n)

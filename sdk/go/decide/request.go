@@ -70,7 +70,7 @@ func listed(a *document.Audience, list string, req *Request) bool {
 	if req.InPart == nil || len(a.Parts) == 0 {
 		return false
 	}
-	hash := document.HashKey(a.Seed, req.User)
+	hash := document.SumKey(a.Seed, req.User)
 	return slices.ContainsFunc(a.Parts, func(part document.Part) bool {
 		return part.List == list && req.InPart(part, hash)
 	})

@@ -52,7 +52,9 @@ func (r request) request() decide.Request {
 		Blocked: r.Blocked, Now: r.Now,
 	}
 	if r.Parts != nil {
-		out.InPart = func(part document.Part, hash string) bool { return slices.Contains(r.Parts[part.Digest], hash) }
+		out.InPart = func(part document.Part, hash document.KeyHash) bool {
+			return slices.Contains(r.Parts[part.Digest], hash.String())
+		}
 	}
 	return out
 }

@@ -306,7 +306,7 @@ func (k KeySet) IsZero() bool { return len(k.Hashes) == 0 }
 type Part struct {
 	// List is PartInclude or PartExclude.
 	List string `json:"list"`
-	// Digest is the SHA-256 of the part's bytes, in the form sha256:hex.
+	// Digest is the SHA-256 of the part's bytes (PartData), in the form sha256:hex.
 	Digest string `json:"digest"`
 	// Keys is how many it has.
 	Keys int32 `json:"keys,omitempty"`

@@ -1,7 +1,6 @@
 package document
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
 	"slices"
 	"sort"
@@ -45,10 +44,8 @@ func (k KeySet) Has(seed, key string) bool {
 	return i < len(k.Hashes) && k.Hashes[i] == string(hash[:])
 }
 
-func hashKey(seed, key string) (hash [HashLength]byte) {
-	var stack [256]byte
-	text := append(append(append(stack[:0], seed...), ':'), key...)
-	sum := sha256.Sum256(text)
-	base64.RawURLEncoding.Encode(hash[:], sum[:16])
-	return hash
+func hashKey(seed, key string) (text [HashLength]byte) {
+	hash := SumKey(seed, key)
+	base64.RawURLEncoding.Encode(text[:], hash[:])
+	return text
 }
