@@ -126,6 +126,12 @@ type Window struct {
 	// end of the window, which does not belong to it. Unset: open.
 	// +optional
 	End *metav1.Time `json:"end,omitempty"`
+	// users is how many may get the target before the window closes, as host apps report installations
+	// (event installed): approximate, and for host apps with access Token only. Unset: as many as there are.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000000
+	// +optional
+	Users int64 `json:"users,omitempty"`
 	// afterWindow says what becomes of the target when the window has closed: Hold keeps it for those who
 	// are included by name until a person goes on, Abort takes it back, also while it is paused. Unset means
 	// Hold.
@@ -226,6 +232,20 @@ type WindowFacts struct {
 	// end of the window, which does not belong to it. Unset: open.
 	// +optional
 	End *metav1.Time `json:"end,omitempty"`
+	// users is how many may get the target before it closes. Unset: as many as there are.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000000
+	// +optional
+	Users int64 `json:"users,omitempty"`
+	// installed is how many installations of the target were reported in this attempt, to a tenth of
+	// users. Unset: none, or nobody counts.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=9007199254740991
+	// +optional
+	Installed int64 `json:"installed,omitempty"`
+	// closed is when there were enough of them. Unset: there are not.
+	// +optional
+	Closed *metav1.Time `json:"closed,omitempty"`
 }
 
 // RecallAudience is who had a target that was taken back by name, and who never had it, as hashes.

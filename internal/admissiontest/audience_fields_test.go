@@ -113,6 +113,9 @@ var audienceFields = map[string]field{
 	"a window that ends before, in another offset": {who: olga, do: newWindow(`start: "2027-01-01T00:00:00Z", end: "2027-01-01T01:00:00+02:00"`), want: []string{notBefore}},
 	"a window of nothing":                          {who: olga, do: newWindow(""), want: []string{"spec.window: Invalid value: 0: spec.window in body should have at least 1 properties"}},
 	"a window at no time":                          {who: olga, do: newWindow(`end: tomorrow`), want: []string{`spec.window.end: Invalid value: "tomorrow": spec.window.end in body must be of type date-time: "tomorrow"`, unchecked}},
+	"a window for a number of users":               {who: olga, do: newWindow(`users: 1000000000, afterWindow: Abort`)},
+	"a window for nobody":                          {who: olga, do: newWindow(`users: 0`), want: []string{"spec.window.users: Invalid value: 0: spec.window.users in body should be greater than or equal to 1"}},
+	"a window for too many":                        {who: olga, do: newWindow(`users: 1000000001`), want: []string{"spec.window.users: Invalid value: 1000000001: spec.window.users in body should be less than or equal to 1000000000"}},
 	"a window that ends otherwise":                 {who: olga, do: newWindow(`end: "2027-01-01T00:00:00Z", afterWindow: Continue`), want: []string{`spec.window.afterWindow: Unsupported value: "Continue": supported values: "Hold", "Abort"`, unchecked}},
 
 	"a trial":                         {who: olga, do: newTrial("hostApps: [wallet], steps: []")},

@@ -61,14 +61,16 @@ type Watcher struct {
 
 	mu     sync.Mutex
 	probes map[types.NamespacedName]map[string]*probe
-	wake   chan struct{}
+	// installs are of the rollouts that close with a number of users.
+	installs map[types.NamespacedName]*installs
+	wake     chan struct{}
 }
 
 // NewWatcher returns one that measures nothing yet.
 func NewWatcher(replicas *Replicas, prometheus *Prometheus, now func() time.Time) *Watcher {
 	return &Watcher{
 		Replicas: replicas, Prometheus: prometheus, Now: now, Measured: func(context.Context, types.NamespacedName) {},
-		probes: map[types.NamespacedName]map[string]*probe{}, wake: make(chan struct{}, 1),
+		probes: map[types.NamespacedName]map[string]*probe{}, installs: map[types.NamespacedName]*installs{}, wake: make(chan struct{}, 1),
 	}
 }
 
@@ -130,6 +132,7 @@ func (w *Watcher) nudge() {
 func (w *Watcher) Start(ctx context.Context) error {
 	var group sync.WaitGroup
 	defer group.Wait()
+	group.Go(func() { w.countUntil(ctx) })
 	counts, queries := make(chan struct{}, measuredAtOnce), make(chan struct{}, measuredAtOnce)
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -138,10 +138,16 @@ func (g *group) report(t testing.TB, server *httptest.Server, digest string, whi
 	for range white {
 		one("white_screen")
 	}
+	g.post(t, server, hostToken, reports)
+}
+
+// post reports in the name of the group's host app.
+func (g *group) post(t testing.TB, server *httptest.Server, token string, reports []string) {
+	t.Helper()
 	request, err := http.NewRequestWithContext(ctx(t), http.MethodPost, server.URL+"/v1/hosts/"+g.host+"/reports", strings.NewReader(`{"reports":[`+strings.Join(reports, ",")+`]}`))
 	g.must(t, err)
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Authorization", "Bearer "+hostToken)
+	request.Header.Set("Authorization", "Bearer "+token)
 	response, err := server.Client().Do(request)
 	g.must(t, err)
 	defer response.Body.Close()

@@ -52,8 +52,16 @@ func (r *RolloutReconciler) gatherLists(ctx context.Context, s *rolloutScope) er
 
 // needsTokens says which host app must not be served such an audience; nil: none.
 func (s *rolloutScope) needsTokens() *rollout.Hold {
-	if s.plan.Audience.From() == "" || len(s.public) == 0 {
+	if len(s.public) == 0 {
 		return nil
+	}
+	if s.plan.Audience.From() == "" {
+		if s.plan.Window.Users == 0 {
+			return nil
+		}
+		return &rollout.Hold{Reason: "HostAppWithoutTokens", Message: fmt.Sprintf(
+			"spec.window.users counts what host apps with access Token report, and HostApp %s is Public: "+
+				"leave it out of spec.hostApps, set spec.window.end instead, or ask the platform's administrators for HostApp spec.access.type Token", s.public[0])}
 	}
 	return &rollout.Hold{Reason: "HostAppWithoutTokens", Message: fmt.Sprintf(
 		"spec.audience has lists in ConfigMaps (from), which are for host apps with access Token, and HostApp %s is Public: "+
@@ -69,7 +77,7 @@ func (s *rolloutScope) unlist(err error) {
 // listsNeeded tells for which target the lists are needed.
 func (s *rolloutScope) listsNeeded() (seed string, needed bool) {
 	st, c, from := &s.before.Status, s.seen.Candidate, s.plan.Audience.From()
-	digest := ""
+	var digest string
 	switch {
 	case from == "":
 		return "", false

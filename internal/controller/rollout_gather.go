@@ -33,7 +33,7 @@ func (r *RolloutReconciler) gather(ctx context.Context, s *rolloutScope) error {
 		// Status remembers what was answered, so what is too long for it is short from here on.
 		s.seen.Action = &rollout.Action{Value: clip(value, maxAction), User: clip(s.before.Annotations[v1alpha1.ActionByAnnotation], maxAction)}
 	}
-	if err := inOrder(ctx, s, r.gatherPublished, r.gatherRivals, r.gatherParts, r.gatherServed, r.gatherGuardrails, r.gatherStepReviews); err != nil {
+	if err := inOrder(ctx, s, r.gatherPublished, r.gatherRivals, r.gatherParts, r.gatherServed, r.gatherGuardrails, r.gatherInstalled, r.gatherStepReviews); err != nil {
 		return err
 	}
 	if s.plan.Deleting {

@@ -44,6 +44,26 @@ func (r *RolloutReconciler) gatherGuardrails(ctx context.Context, s *rolloutScop
 	return nil
 }
 
+// gatherInstalled asks how many have the target, where a window closes with them.
+func (r *RolloutReconciler) gatherInstalled(_ context.Context, s *rolloutScope) error {
+	st, users := &s.before.Status, s.plan.Window.Users
+	name := client.ObjectKeyFromObject(s.before)
+	switch {
+	case r.Guards == nil:
+		return nil
+	case users == 0 || st.Target == nil || st.Document == nil || s.plan.Deleting:
+		r.Guards.CountInstalled(name, analysis.Subject{}, 0, 0)
+		return nil
+	}
+	recorded := int64(0)
+	if w := st.Document.Window; w != nil {
+		recorded = w.Installed
+	}
+	subject := analysis.Subject{AppID: s.seen.AppID, Attempt: st.Attempt, Target: analysis.Version{Version: st.Target.Version, Digest: st.Target.Digest}}
+	s.seen.Installed = r.Guards.CountInstalled(name, subject, recorded, users)
+	return nil
+}
+
 // guards are the rollout's own, and those of every policy that covers the program and enforces.
 func (r *RolloutReconciler) guards(ctx context.Context, s *rolloutScope) []analysis.Guard {
 	var all []analysis.Guard
@@ -95,6 +115,9 @@ func (r *RolloutReconciler) measurements(s *rolloutScope, guards []analysis.Guar
 func (r *RolloutReconciler) gone(name types.NamespacedName, err error) error {
 	if apierrors.IsNotFound(err) {
 		r.forget(name)
+		if r.Guards != nil {
+			r.Guards.CountInstalled(name, analysis.Subject{}, 0, 0)
+		}
 		return nil
 	}
 	return err

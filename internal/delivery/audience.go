@@ -78,6 +78,15 @@ func window(f *v1alpha1.WindowFacts) *document.Window {
 	if f.End != nil {
 		w.End = document.At(f.End.Time)
 	}
+	if f.Closed != nil && (w.End.IsZero() || f.Closed.Time.Before(w.End.Time)) {
+		w.End = document.At(f.Closed.Time)
+	}
+	if !w.End.IsZero() && !w.Start.Before(w.End.Time) {
+		w.Start = document.Time{} // names were enough before it opened
+	}
+	if *w == (document.Window{}) {
+		return nil // it is about a number alone, which is not reached
+	}
 	return w
 }
 

@@ -112,6 +112,13 @@ func TestRenderedDocuments(t *testing.T) {
 			st.Document.Availability = Retained
 			st.Recalls[0].Audience = &v1alpha1.RecallAudience{Seed: "t", Parts: []v1alpha1.AudiencePart{{List: "Include", Digest: digest("8"), Keys: 3}}}
 		},
+		"enough": func(st *v1alpha1.RolloutStatus) {
+			start, closed, end := metav1.NewTime(time.Date(2026, 12, 3, 0, 0, 0, 0, time.UTC)), metav1.NewTime(time.Date(2026, 12, 2, 0, 0, 0, 0, time.UTC)), metav1.NewTime(time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC))
+			st.Document.Window = &v1alpha1.WindowFacts{Start: &start, End: &end, Users: 100, Installed: 107, Closed: &closed}
+		},
+		"notenough": func(st *v1alpha1.RolloutStatus) {
+			st.Document.Window = &v1alpha1.WindowFacts{Users: 100, Installed: 50}
+		},
 		"fallbacks": func(st *v1alpha1.RolloutStatus) {
 			withoutTarget(st)
 			st.Rollbacks = append(st.Rollbacks, *full("4", 6))

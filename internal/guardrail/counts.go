@@ -6,6 +6,10 @@ import "github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 // before anything of it is fetched: the number that all others are divided by.
 const EventLaunch = "launch"
 
+// EventInstalled is what a host app reports when a version is in place on a device: once for
+// each device and version. It is of no guardrail; it closes the window of a rollout.
+const EventInstalled = "installed"
+
 // outcomes maps the events that host apps report to the words of the API.
 var outcomes = map[string]string{
 	"launch_failed":  v1alpha1.OutcomeLaunchFailed,
@@ -30,7 +34,7 @@ var words = map[string]string{
 
 // Events are all that host apps can report.
 func Events() []string {
-	events := []string{EventLaunch}
+	events := []string{EventLaunch, EventInstalled}
 	for event := range outcomes {
 		events = append(events, event)
 	}

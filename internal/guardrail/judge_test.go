@@ -181,8 +181,8 @@ func TestWhatCannotBeMeasuredIsAnError(t *testing.T) {
 }
 
 func TestEachOutcomeHasAnEventAndWords(t *testing.T) {
-	if n := len(Events()); n != 8 {
-		t.Errorf("%d events, want 8", n)
+	if n := len(Events()); n != 9 {
+		t.Errorf("%d events, want 9", n)
 	}
 	for event, outcome := range outcomes {
 		if EventOf(outcome) != event || words[outcome] == "" {

@@ -72,11 +72,12 @@ func (d *decider) followAudience() {
 	c, facts := d.seen.Candidate, d.st.Document
 	next, known := d.withLists(d.plan.Audience.facts(d.audienceSeed()))
 	window := d.plan.Window.facts()
-	if open := known && c != nil && c.Variant.Digest == d.st.Target.Digest && d.gate(c) == nil; !open {
+	open := known && c != nil && c.Variant.Digest == d.st.Target.Digest && d.gate(c) == nil
+	if !open {
 		next, window = narrowed(facts.Audience, next), facts.Window
 	}
 	d.setAudience(next)
-	facts.Window = window
+	facts.Window = d.countInstalled(facts.Window, window, open)
 }
 
 // beginAudience records the audience and the window of a target that starts.

@@ -35,6 +35,10 @@ func init() {
 			w.lost = map[string]bool{rapid.SampledFrom(a).Draw(t, "part").Digest: true}
 		}
 	}
+	events["users install it"] = func(w *world, t *rapid.T) {
+		w.installedAttempt = w.record.status.Attempt
+		w.installed = int64(rapid.SampledFrom([]int{0, 1, 5, 50, 99, 100, 1000}).Draw(t, "installations"))
+	}
 	events["the audience"] = func(w *world, t *rapid.T) { w.plan.Audience = rapid.SampledFrom(audiences).Draw(t, "audience") }
 	events["the window"] = func(w *world, t *rapid.T) {
 		after := func(what string) time.Time {
@@ -45,6 +49,7 @@ func init() {
 			return w.now.Add(time.Duration(s) * time.Second).Truncate(time.Second)
 		}
 		w.plan.Window = Window{Start: after("start"), End: after("end"), After: rapid.SampledFrom([]string{"", v1alpha1.AfterWindowHold, v1alpha1.AfterWindowAbort}).Draw(t, "after")}
+		w.plan.Window.Users = int64(rapid.SampledFrom([]int{0, 0, 10, 100}).Draw(t, "users"))
 		if win := &w.plan.Window; !win.End.IsZero() && !win.Start.Before(win.End) {
 			win.Start = time.Time{} // as the API server wants it
 		}

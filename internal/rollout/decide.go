@@ -66,6 +66,8 @@ type Seen struct {
 	Unlisted *Hold
 	// Lost are the digests of recorded parts that are gone and cannot be made again.
 	Lost map[string]bool
+	// Installed is how many have installed the target, as far as it was counted.
+	Installed int64
 	// Guardrails that watch the target. Where those of policies could not be read, PoliciesUnread
 	// says so, and what is recorded of them stays.
 	Guardrails     []Guardrail

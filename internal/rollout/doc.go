@@ -115,6 +115,9 @@
 //	step 1, 5 %                   it has closed, Hold           unchanged, waits: WindowClosed
 //	step 1, 5 %                   it has closed, Abort          no target, refused 1.1.0, recall of 5 %
 //	refused 1.1.0                 retry@2, it is closed still   unchanged: Refused
+//	step 1, 5 %, for 100 users    100 installations             closed since now, as if it ended: waits, or no target
+//	closed, for 100 users         3 installations               unchanged: who counts has started anew
+//	closed, for 100 users         users 200                     goes on
 //
 // An edit of audience or window is followed while the target is under way, also while it
 // is paused, for a pause is about the share and an edit is somebody's word. While

@@ -113,8 +113,8 @@ func (d *decider) promote(p parsedAction) (result, message string) {
 		return resultStale, fmt.Sprintf("the rollout is at step %d, not %s: look at it again, then write promote@%d/%d",
 			index, p.arg, d.st.Attempt, index)
 	}
-	if d.plan.Window.closed(d.now) {
-		return resultRefused, d.windowClosed()
+	if d.windowClosed() {
+		return resultRefused, d.sayClosed()
 	}
 	at, ok := d.place()
 	if !ok {

@@ -3,6 +3,7 @@ package rollout
 import (
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // restore brings a record up to what users have that is older than that, for it came
@@ -60,6 +61,10 @@ func (d *decider) restoreAudience(out *document.Release) {
 	facts.Window = nil
 	if w := out.Window; w != nil {
 		facts.Window = Window{Start: w.Start.Time, End: w.End.Time}.facts()
+		if n := d.plan.Window.Users; n > 0 && !w.End.IsZero() && !w.End.Equal(d.plan.Window.End) {
+			end := metav1.NewTime(w.End.Time)
+			facts.Window.Installed, facts.Window.Closed = n, &end // there were enough of them
+		}
 	}
 }
 

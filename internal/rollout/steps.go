@@ -23,6 +23,7 @@ func (d *decider) start(v v1alpha1.Variant, step int32) {
 	d.st.Outcome = ""
 	d.st.Refused = nil
 	d.st.BasisPoints = 0
+	d.seen.Installed = 0 // what was counted is about the target before
 	if d.st.Document == nil {
 		d.st.Document = &v1alpha1.DocumentFacts{AppID: d.seen.AppID, Availability: v1alpha1.AvailabilityListed}
 	}

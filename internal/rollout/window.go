@@ -12,14 +12,16 @@ import (
 // open end, and the zero Window is always.
 type Window struct {
 	Start, End time.Time
-	After      string // Hold, Abort, or empty for Hold
+	// Users is how many get the target before it closes; 0: as many as there are.
+	Users int64
+	After string // Hold, Abort, or empty for Hold
 }
 
 func windowOf(w *v1alpha1.Window) Window {
 	if w == nil {
 		return Window{}
 	}
-	out := Window{After: w.AfterWindow}
+	out := Window{Users: w.Users, After: w.AfterWindow}
 	if w.Start != nil {
 		out.Start = w.Start.UTC().Truncate(time.Second)
 	}
@@ -30,10 +32,10 @@ func windowOf(w *v1alpha1.Window) Window {
 }
 
 func (w Window) facts() *v1alpha1.WindowFacts {
-	if w.Start.IsZero() && w.End.IsZero() {
+	if w.Start.IsZero() && w.End.IsZero() && w.Users == 0 {
 		return nil
 	}
-	out := new(v1alpha1.WindowFacts)
+	out := &v1alpha1.WindowFacts{Users: w.Users}
 	if !w.Start.IsZero() {
 		start := metav1.NewTime(w.Start)
 		out.Start = &start
@@ -60,8 +62,8 @@ func (d *decider) closeWindow() {
 			d.recheckAfter(at.Sub(d.now))
 		}
 	}
-	if w.closed(d.now) && w.After == v1alpha1.AfterWindowAbort {
-		d.abort("its window closed at " + stamp(w.End))
+	if d.windowClosed() && w.After == v1alpha1.AfterWindowAbort {
+		d.abort("its window closed " + d.closedAt())
 	}
 }
 
@@ -85,6 +87,10 @@ func (d *decider) awaitWindow() bool {
 	switch {
 	case d.st.Promotion == v1alpha1.PromotionFull:
 		return true
+	case d.windowClosed():
+		d.say(Wait, ReasonWindowClosed, d.sayClosed())
+		d.move.Waits = true
+		return false
 	case d.now.Before(w.Start):
 		d.until(w.Start)
 		start := metav1.NewTime(w.Start)
@@ -94,16 +100,54 @@ func (d *decider) awaitWindow() bool {
 		}
 		d.say(Advance, reasonWindowNotOpen, fmt.Sprintf("%s goes out from %s on (spec.window.start)", d.st.Target.Version, stamp(w.Start)))
 		return false
-	case w.closed(d.now):
-		d.say(Wait, ReasonWindowClosed, d.windowClosed())
-		d.move.Waits = true
-		return false
 	}
 	return true
 }
 
-func (d *decider) windowClosed() string {
-	return fmt.Sprintf("the window of %s closed at %s, and only who is included by name has it: annotate miniprogram.dev/action=promote-full@%d "+
-		"to make it stable for everybody, or abort@%d, or set a later spec.window.end",
-		d.st.Target.Version, stamp(d.plan.Window.End), d.st.Attempt, d.st.Attempt)
+func (d *decider) sayClosed() string {
+	longer := "set a later spec.window.end"
+	if !d.plan.Window.closed(d.now) {
+		longer = "set a higher spec.window.users"
+	}
+	return fmt.Sprintf("the window of %s closed %s, and only who is included by name has it: annotate miniprogram.dev/action=promote-full@%d "+
+		"to make it stable for everybody, or abort@%d, or %s", d.st.Target.Version, d.closedAt(), d.st.Attempt, d.st.Attempt, longer)
+}
+
+// closedAt says when and why the window closed.
+func (d *decider) closedAt() string {
+	if w := d.plan.Window; w.closed(d.now) {
+		return "at " + stamp(w.End)
+	}
+	w := d.st.Document.Window
+	return fmt.Sprintf("at %s, for %d installations of spec.window.users %d were reported", stamp(w.Closed.Time), w.Installed, w.Users)
+}
+
+// windowClosed tells that the time is over, or that enough users have the target.
+func (d *decider) windowClosed() bool {
+	enough := d.st.Document != nil && d.st.Document.Window != nil && d.st.Document.Window.Closed != nil
+	return d.plan.Window.closed(d.now) || enough
+}
+
+// countInstalled takes over how many have installed the target, and closes the window for
+// good when they are enough: a count that was lost since then does not open it. More are
+// meant only when the spec says so, and the gate is open. A tenth of them is a write.
+func (d *decider) countInstalled(was, next *v1alpha1.WindowFacts, open bool) *v1alpha1.WindowFacts {
+	if next == nil || next.Users == 0 {
+		return next
+	}
+	w := next.DeepCopy()
+	if was != nil {
+		w.Installed, w.Closed = was.Installed, was.Closed
+	}
+	if n := d.seen.Installed; n >= w.Users || n-w.Installed >= (w.Users+9)/10 {
+		w.Installed = max(w.Installed, n)
+	}
+	switch {
+	case w.Installed >= w.Users && w.Closed == nil:
+		now := metav1.NewTime(d.now)
+		w.Closed = &now
+	case w.Installed < w.Users && open:
+		w.Closed = nil
+	}
+	return w
 }

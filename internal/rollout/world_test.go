@@ -42,6 +42,9 @@ type world struct {
 	// unread: the lists of the audience cannot be read; lost are parts that are gone.
 	unread bool
 	lost   map[string]bool
+	// installed is how often the target of an attempt was, as counters have it.
+	installed        int64
+	installedAttempt int32
 	// sequence and delivery are what the ledger remembers of an earlier Rollout.
 	sequence, delivery int64
 }
@@ -289,6 +292,9 @@ func (w *world) seen(st *v1alpha1.RolloutStatus, out v1alpha1.RolloutStatus) See
 	}
 	w.candidate(&s)
 	s.Lost = w.lost
+	if st.Target != nil && st.Attempt == w.installedAttempt {
+		s.Installed = w.installed
+	}
 	if c := s.Candidate; c != nil && !w.unread {
 		s.Lists = readFor(w.plan.Audience, AudienceSeed(appID, c.Variant.Digest))
 	} else if c != nil && w.plan.Audience.From() != "" {
