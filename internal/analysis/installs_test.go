@@ -31,6 +31,12 @@ func TestInstallationsAreCountedFromWhatIsRecorded(t *testing.T) {
 		at.Store(replica)
 		return w.countAll(t.Context())
 	}
+	for _, n := range []int64{400, 450} { // read by others, before anybody counts
+		at.Store(installedAt("a", 1000, n))
+		if _, _, err := replicas.read(t.Context(), clock(), series{}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if got := w.CountInstalled(theShop, shopSubject, 30, 100); got != 30 {
 		t.Errorf("at first %d, want 30", got)
 	}

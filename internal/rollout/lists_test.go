@@ -81,10 +81,11 @@ func TestAnEditOfLists(t *testing.T) {
 		seen Seen
 		want *v1alpha1.AudienceFacts
 	}{
-		"is followed":             {edited, seeing("1.1.0", reading(edited)), facts(edited.From(), part(in, "ben"), as(late, part(ex, "dan")), as(had, part(in, "ada")))},
-		"none is none":            {before, seeing("1.1.0"), same},
-		"waits until it was read": {edited, seeing("1.1.0"), facts("", recorded.Parts...)},
-		"lists of include go":     {Audience{}, seeing("1.1.0"), facts("", as(had, part(in, "ada")))},
+		"is followed":  {edited, seeing("1.1.0", reading(edited)), facts(edited.From(), part(in, "ben"), as(late, part(ex, "dan")), as(had, part(in, "ada")))},
+		"none is none": {before, seeing("1.1.0"), same},
+		"lists of another target are not its own": {edited, seeing("1.1.0", func(s *Seen) { s.Lists = readFor(edited, "other") }), facts("", recorded.Parts...)},
+		"waits until it was read":                 {edited, seeing("1.1.0"), facts("", recorded.Parts...)},
+		"lists of include go":                     {Audience{}, seeing("1.1.0"), facts("", as(had, part(in, "ada")))},
 		"names in their place": {Audience{Include: []string{"cho"}, ExcludeFrom: before.ExcludeFrom}, seeing("1.1.0", reading(Audience{ExcludeFrom: before.ExcludeFrom})), func() *v1alpha1.AudienceFacts {
 			f := facts(Audience{ExcludeFrom: before.ExcludeFrom}.From(), part(ex, "eve"), as(had, part(in, "ada")))
 			f.Include = hashes("cho")
