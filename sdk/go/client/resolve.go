@@ -13,7 +13,7 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/release"
 )
 
-// ErrUnsigned: the service's answer does not follow from the signed document.
+// ErrUnsigned says that the service's answer does not follow from the signed document.
 var ErrUnsigned = errors.New("the answer does not follow from the signed document")
 
 // maxAnswerBytes bounds the answer of resolve.
