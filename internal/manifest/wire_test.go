@@ -43,7 +43,11 @@ func connect(t *testing.T, address string) *net.TCPConn {
 	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	return conn.(*net.TCPConn)
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		t.Fatalf("the connection is a %T", conn)
+	}
+	return tcp
 }
 
 // statuses are those of all answers to what is sent on one connection.
