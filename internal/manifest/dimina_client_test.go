@@ -45,21 +45,21 @@ type diminaPackage struct {
 // launch installs what is not there yet, or else looks for an update. Only a first
 // install can fail with an error: later on what is installed goes on running.
 func (c *diminaClient) launch() (string, error) {
+	p, err := c.manifest()
 	if c.files == nil {
-		p, err := c.manifest()
 		if err != nil {
 			return "", err
 		}
 		return "installed", c.install(p)
 	}
-	p, err := c.manifest()
-	if err != nil || p.versionCode <= c.versionCode {
+	switch {
+	case err != nil || p.versionCode <= c.versionCode: // a failure before it is known that there is something new is nothing new
 		return diminaNoUpdate, nil
-	}
-	if err := c.install(p); err != nil {
+	case c.install(p) != nil:
 		return diminaFailed, nil
+	default:
+		return diminaReady, nil
 	}
-	return diminaReady, nil
 }
 
 func (c *diminaClient) get(url string) ([]byte, error) {

@@ -256,4 +256,6 @@ func digestOf(data []byte) string {
 }
 
 // blobPath is where the service hands out a digest of the form sha256:hex.
-func blobPath(digest string) string { return "/v1/blobs/sha256/" + digest[len("sha256:"):] }
+func blobPath(digest string) string { return blobFolder + digest[len("sha256:"):] }
+
+const blobFolder = "/v1/blobs/sha256/"

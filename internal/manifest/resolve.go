@@ -1,11 +1,11 @@
 package manifest
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -96,13 +96,10 @@ func (s *Service) postResolve(w http.ResponseWriter, r *http.Request, h *host) *
 	for i := range request.Programs {
 		response.Programs[i] = s.resolve(h, &request, &request.Programs[i], base, decide.Decide)
 	}
-	text, err := marshal(response)
-	if err != nil {
-		return problem(CodeInternal, "the answer cannot be written").because(err)
-	}
+	text := response.append(make([]byte, 0, len(response.Programs)*answerBytes))
 	header := w.Header()
 	header["Cache-Control"] = cacheNever
-	header["Content-Type"] = []string{"application/json"}
+	header["Content-Type"] = typeJSON
 	header["X-Content-Type-Options"] = noSniff
 	header["Etag"] = []string{etagOf(text)}
 	header["Content-Length"] = lengthOf(text)
@@ -162,7 +159,7 @@ func (s *Service) decide(p *program, request decide.Request, by decider) (decide
 }
 
 func resolved(b *document.Blob, base string) *resolvedBlob {
-	return &resolvedBlob{Digest: b.Digest, Size: b.Size, MediaType: b.MediaType, URL: base + blobPath(b.Digest)}
+	return &resolvedBlob{Digest: b.Digest, Size: b.Size, MediaType: b.MediaType, URL: base + blobFolder + b.Digest[len("sha256:"):]}
 }
 
 func channelOr(channel string) string {
@@ -177,11 +174,13 @@ func (q *resolveRequest) check(most int) *Problem {
 		return problem(CodeInvalidRequest, "programs must have 1 to %d entries, it has %d", most, n)
 	}
 	for i, p := range q.Programs {
-		at := "programs[" + strconv.Itoa(i) + "]"
 		if p.AppID == "" {
-			return problem(CodeInvalidRequest, "%s.appID is missing", at)
+			return problem(CodeInvalidRequest, "programs[%d].appID is missing", i)
 		}
-		if _, wrong := checkChannel(p.Channel, at+".channel"); wrong != nil {
+		if p.Channel == document.ChannelRelease { // most are
+			continue
+		}
+		if _, wrong := checkChannel(p.Channel, "programs["+strconv.Itoa(i)+"].channel"); wrong != nil {
 			return wrong
 		}
 	}
@@ -191,17 +190,21 @@ func (q *resolveRequest) check(most int) *Problem {
 // readJSON reads a body. Its problems name fields and places, never what stands
 // there: it may be somebody's key.
 func readJSON(w http.ResponseWriter, r *http.Request, into any) *Problem {
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+	if !isJSON(r.Header.Get("Content-Type")) {
 		return problem(CodeUnsupportedMedia, "Content-Type must be application/json")
 	}
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+	var body bytes.Buffer
+	if r.ContentLength > 0 && r.ContentLength <= maxRequestBytes {
+		body.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxRequestBytes))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return problem(CodeBodyTooLarge, "%d bytes are allowed", maxRequestBytes)
 	}
 	if err != nil {
 		return problem(CodeInvalidRequest, "the body cannot be read to its end")
 	}
-	err = json.Unmarshal(text, into)
+	err = json.Unmarshal(body.Bytes(), into)
 	if err == nil {
 		return nil
 	}
@@ -212,6 +215,14 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) *Problem {
 		return problem(CodeInvalidRequest, "the body is no JSON from byte %d on", syntax.Offset)
 	}
 	return problem(CodeInvalidRequest, "the body is no JSON that is understood here")
+}
+
+func isJSON(contentType string) bool {
+	if contentType == typeJSON[0] {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == typeJSON[0]
 }
 
 func orBody(field string) string {

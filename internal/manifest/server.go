@@ -120,7 +120,9 @@ func serving(server *http.Server, l net.Listener) error {
 	if server.TLSConfig != nil {
 		err = server.ServeTLS(l, "", "")
 	} else {
-		err = server.Serve(l)
+		fast := newLane(l, server)
+		err = server.Serve(fast)
+		fast.wait()
 	}
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil

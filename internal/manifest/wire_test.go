@@ -43,7 +43,11 @@ func connect(t *testing.T, address string) *net.TCPConn {
 	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	return conn.(*net.TCPConn)
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		t.Fatalf("the connection is a %T", conn)
+	}
+	return tcp
 }
 
 // statuses are those of all answers to what is sent on one connection.
@@ -105,20 +109,20 @@ func TestNoRequestHidesInAnother(t *testing.T) {
 		"a folded header that hides another":      {post("X-A: b\r\n Content-Length: 0\r\n"+length, body), []int{200}},
 		"a header behind a line feed alone":       {post("X-A: b\nTransfer-Encoding: chunked\r\n", chunked+hidden), []int{200}},
 		"a header behind a carriage return alone": {post("X-A: b\rTransfer-Encoding: chunked\r\n"+length, body+hidden), []int{400}},
-		"a NUL":                                    {post("X-A: b\x00\r\n"+length, body+hidden), []int{400}},
-		"two hosts":                                {"GET /v1/keys HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" + hidden, []int{400}},
-		"no host":                                  {"GET /v1/keys HTTP/1.1\r\n\r\n" + hidden, []int{400}},
-		"a body of a GET that looks like one":      {fmt.Sprintf("GET /v1/keys HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(hidden), hidden), []int{200}},
-		"an old client's chunks":                   {"POST /v1/hosts/wallet/resolve HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked + hidden, []int{415}},
-		"a chunk of a size that is none":           {post("Transfer-Encoding: chunked\r\n", "-1\r\n"+hidden), []int{400}},
-		"a body that ends early":                   {post("Content-Length: 100\r\n", body), []int{400}},
-		"more headers than there may be":           {post("X-A: "+strings.Repeat("b", 2*maxHeaderBytes)+"\r\n"+length, body+hidden), []int{431}},
-		"a body that is too large, one behind it":  {post(fmt.Sprintf("Content-Length: %d\r\n", 1<<20), strings.Repeat(" ", 1<<20)+hidden), []int{413}},
-		"a method that there is not":               {"BREW /v1/keys HTTP/1.1\r\nHost: a\r\n\r\n" + hidden, []int{405, 200}},
-		"no HTTP":                                  {"\x16\x03\x01\x02\x00" + hidden, []int{400}},
-		"a request line with something behind it":  {"GET /v1/keys HTTP/1.1 HTTP/1.1\r\nHost: a\r\n\r\n" + hidden, []int{400}},
-		"a version that there is not":              {"GET /v1/keys HTTP/3.7\r\nHost: a\r\n\r\n" + hidden, []int{505}},
-		"a path that leads out": {"GET /v1/hosts/../keys HTTP/1.1\r\nHost: a\r\n\r\n" + hidden, []int{404, 200}},
+		"a NUL":                                   {post("X-A: b\x00\r\n"+length, body+hidden), []int{400}},
+		"two hosts":                               {"GET /v1/keys HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" + hidden, []int{400}},
+		"no host":                                 {"GET /v1/keys HTTP/1.1\r\n\r\n" + hidden, []int{400}},
+		"a body of a GET that looks like one":     {fmt.Sprintf("GET /v1/keys HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(hidden), hidden), []int{200}},
+		"an old client's chunks":                  {"POST /v1/hosts/wallet/resolve HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked + hidden, []int{415}},
+		"a chunk of a size that is none":          {post("Transfer-Encoding: chunked\r\n", "-1\r\n"+hidden), []int{400}},
+		"a body that ends early":                  {post("Content-Length: 100\r\n", body), []int{400}},
+		"more headers than there may be":          {post("X-A: "+strings.Repeat("b", 2*maxHeaderBytes)+"\r\n"+length, body+hidden), []int{431}},
+		"a body that is too large, one behind it": {post(fmt.Sprintf("Content-Length: %d\r\n", 1<<20), strings.Repeat(" ", 1<<20)+hidden), []int{413}},
+		"a method that there is not":              {"BREW /v1/keys HTTP/1.1\r\nHost: a\r\n\r\n" + hidden, []int{405, 200}},
+		"no HTTP":                                 {"\x16\x03\x01\x02\x00" + hidden, []int{400}},
+		"a request line with something behind it": {"GET /v1/keys HTTP/1.1 HTTP/1.1\r\nHost: a\r\n\r\n" + hidden, []int{400}},
+		"a version that there is not":             {"GET /v1/keys HTTP/3.7\r\nHost: a\r\n\r\n" + hidden, []int{505}},
+		"a path that leads out":                   {"GET /v1/hosts/../keys HTTP/1.1\r\nHost: a\r\n\r\n" + hidden, []int{404, 200}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, statuses(t, address, test.raw)); diff != "" {
