@@ -251,7 +251,9 @@ type answer struct {
 // do sends a request without the client's own compression.
 func (f *fixture) do(method, path, body string, header ...string) answer {
 	f.t.Helper()
-	request, err := http.NewRequest(method, f.server.URL+path, strings.NewReader(body))
+	ctx, cancel := context.WithTimeout(f.t.Context(), 20*time.Second) // else a stream that should not be let in would never end
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, f.server.URL+path, strings.NewReader(body))
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -113,7 +113,11 @@ func (f *publishedFolder) read(name string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if after, err := os.Stat(path); err != nil || after.Size() != int64(len(text)) || !after.ModTime().Equal(before.ModTime()) {
+	after, err := os.Stat(path)
+	if err != nil {
+		return 0, err
+	}
+	if after.Size() != int64(len(text)) || !after.ModTime().Equal(before.ModTime()) {
 		return int64(len(text)), nil // it is being written: the next look has it
 	}
 	if known == nil {
