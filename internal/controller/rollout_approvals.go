@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,6 +37,7 @@ func (r *RolloutReconciler) gatherAnswers(ctx context.Context, s *rolloutScope) 
 	if err != nil {
 		return err
 	}
+	s.alsoAsked(reviews)
 	said := gateReviews(v, reviews)
 	for i := range said {
 		s.taken[said[i].Name] = true
@@ -53,6 +55,18 @@ func (r *RolloutReconciler) gatherAnswers(ctx context.Context, s *rolloutScope) 
 		}
 	}
 	return nil
+}
+
+// alsoAsked adds what the cache has learnt of since the Reviews of the steps were read: a
+// pass follows at once on the one that has asked, and must not ask again.
+func (s *rolloutScope) alsoAsked(reviews []v1alpha1.Review) {
+	for i := range reviews {
+		ref := reviews[i].Spec.Rollout
+		known := slices.ContainsFunc(s.stepReviews, func(r v1alpha1.Review) bool { return r.Name == reviews[i].Name })
+		if ref != nil && ref.Name == s.before.Name && !known {
+			s.stepReviews = append(s.stepReviews, *reviews[i].DeepCopy()) // they are the cache's own
+		}
+	}
 }
 
 // ours tells that a Review of that age can be about this Rollout. An earlier one
