@@ -18,7 +18,7 @@ import (
 // published selects what is for host apps; ledgers and the rest of the namespace
 // stay where they are.
 const published = v1alpha1.PublishedLabel + "=true," +
-	delivery.DocumentLabel + " in (" + delivery.KindRollout + "," + delivery.KindHostApp + ")"
+	delivery.DocumentLabel + " in (" + delivery.KindRollout + "," + delivery.KindHostApp + "," + delivery.KindPreview + ")"
 
 // mailbox keeps the latest state of each ConfigMap until the store takes it:
 // under many writes only the last of each counts.
