@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -100,10 +101,9 @@ func (r *MiniProgramVersionReconciler) publishPreview(ctx context.Context, s *ve
 		now := r.now()
 		p.StartTime = &now
 	}
-	v := variantOf(s.version, s.judgment.verdict.Withheld)
-	payload, err := document.MarshalPreview(delivery.Preview(a, s.program.Spec.AppID, &v, p.StartTime.Time))
-	if err != nil {
-		p.Message = "it cannot be published: " + err.Error()
+	payload, refused := s.previewPayload(a, p.StartTime.Time)
+	if refused != "" {
+		p.Message = refused
 		return nil
 	}
 	keys, err := r.keys(ctx)
@@ -118,6 +118,16 @@ func (r *MiniProgramVersionReconciler) publishPreview(ctx context.Context, s *ve
 	return r.applyPublished(ctx, name, map[string]string{delivery.DocumentLabel: delivery.KindPreview}, map[string]string{
 		delivery.KeyEnvelope: string(envelope), delivery.KeyRepository: repositoryOf(s.version), delivery.KeyVersion: of,
 	})
+}
+
+// previewPayload is what is signed, or why there is nothing to sign.
+func (s *versionScope) previewPayload(a *delivery.PreviewRequest, began time.Time) (payload []byte, refused string) {
+	v := variantOf(s.version, s.judgment.verdict.Withheld)
+	payload, err := document.MarshalPreview(delivery.Preview(a, s.program.Spec.AppID, &v, began))
+	if err != nil {
+		return nil, "it cannot be published: " + err.Error()
+	}
+	return payload, ""
 }
 
 // previewRefused says why the version may not be tried in the host app; empty: it may.
