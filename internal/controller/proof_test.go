@@ -121,7 +121,7 @@ func TestTheGateShutsWhenAGuardIsTouched(t *testing.T) {
 					p.Spec.Validations = p.Spec.Validations[:len(p.Spec.Validations)-1]
 				})
 			},
-			want: "ValidatingAdmissionPolicy miniprogram-publication has no spec.validations[3]",
+			want: "ValidatingAdmissionPolicy miniprogram-publication has no spec.validations[4]",
 		},
 		"a condition is added": {
 			touch: func(t *testing.T) func() {
