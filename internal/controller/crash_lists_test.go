@@ -39,7 +39,7 @@ func (p *played) lists(t testing.TB, include, exclude string) func(testing.TB) {
 func (p *played) sound(t *testing.T, when string) {
 	t.Helper()
 	there := p.partsNow(t)
-	for _, part := range delivery.Parts(p.published(t, "app")) {
+	for _, part := range delivery.Parts(p.publishedNow(t, "app")) {
 		if there[part.Digest] == nil {
 			t.Fatalf("%s: the document names a part that is not there", when)
 		}

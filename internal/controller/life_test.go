@@ -25,17 +25,25 @@ func pauseForPerson() v1alpha1.RolloutStep { return v1alpha1.RolloutStep{Pause: 
 // it is out what the Rollout's status says is: status is written first.
 func (g *group) published(t testing.TB, rollout string) *document.Release {
 	t.Helper()
-	var trusted, cm corev1.ConfigMap
-	g.must(t, g.admin.Get(ctx(t), key(systemNamespace, "miniprogram-trusted-keys"), &trusted))
 	var ro v1alpha1.Rollout
 	g.must(t, client.IgnoreNotFound(g.admin.Get(ctx(t), key(g.ns, rollout), &ro)))
 	eventually(t, "what is claimed is out", func() string {
+		var cm corev1.ConfigMap
 		g.must(t, g.admin.Get(ctx(t), rolloutMap(g, rollout), &cm))
 		if sequence, err := strconv.ParseInt(cm.Data[delivery.KeySequence], 10, 64); err != nil || ro.Status.Published != nil && sequence < ro.Status.Published.Sequence {
 			return cm.Data[delivery.KeySequence]
 		}
 		return ""
 	})
+	return g.publishedNow(t, rollout)
+}
+
+// publishedNow reads the document that is out at this moment.
+func (g *group) publishedNow(t testing.TB, rollout string) *document.Release {
+	t.Helper()
+	var trusted, cm corev1.ConfigMap
+	g.must(t, g.admin.Get(ctx(t), key(systemNamespace, "miniprogram-trusted-keys"), &trusted))
+	g.must(t, g.admin.Get(ctx(t), rolloutMap(g, rollout), &cm))
 	var keys []dsse.Key
 	for _, pem := range trusted.Data {
 		k, err := dsse.ParsePublicKeyPEM([]byte(pem))

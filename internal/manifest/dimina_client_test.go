@@ -52,14 +52,14 @@ func (c *diminaClient) launch() (string, error) {
 		}
 		return "installed", c.install(p)
 	}
-	switch {
-	case err != nil || p.versionCode <= c.versionCode: // a failure before it is known that there is something new is nothing new
-		return diminaNoUpdate, nil
-	case c.install(p) != nil:
-		return diminaFailed, nil
-	default:
-		return diminaReady, nil
+	outcome := diminaNoUpdate // also after a failure before it is known that there is something new
+	if err == nil && p.versionCode > c.versionCode {
+		outcome = diminaReady
+		if c.install(p) != nil {
+			outcome = diminaFailed
+		}
 	}
+	return outcome, nil
 }
 
 func (c *diminaClient) get(url string) ([]byte, error) {
