@@ -21,6 +21,7 @@ func TestAnswersAreWrittenAsEncodingJSONDoes(t *testing.T) {
 		}},
 		"text that needs care": {Programs: []resolveAnswer{{
 			AppID: "\"\\/\b\f\n\r\t\x00\x7f", Channel: "ä\u2028\u2029\U0001F600", Version: "\xff\xc0", Reason: "<&>'", Digest: "\ufffd",
+			ContentDigest: `a "quoted" word`, EnvelopeDigest: `a\b`,
 		}}},
 	} {
 		t.Run(name, func(t *testing.T) {
