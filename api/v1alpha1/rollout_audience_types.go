@@ -239,7 +239,7 @@ type WindowFacts struct {
 	Users int64 `json:"users,omitempty"`
 	// installed is how many installations of the target were reported in this attempt, to a tenth of
 	// users. Unset: none, or nobody counts.
-	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=9007199254740991
 	// +optional
 	Installed int64 `json:"installed,omitempty"`
