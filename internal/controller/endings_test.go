@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -235,5 +236,38 @@ func TestARolloutWithTheLongestNamesIsRecorded(t *testing.T) {
 	ro := g.awaitRollout(t, name, "stable", func(ro *v1alpha1.Rollout) bool { return ro.Status.Percent == "100%" && isOut(ro) })
 	if got := len(ro.Status.Published.ConfigMap); got <= 253 {
 		t.Errorf("the name in status has %d characters, so nothing was tried: %s", got, ro.Status.Published.ConfigMap)
+	}
+}
+
+// A status that comes back from a backup may be older than a whole attempt: what became
+// stable since is in the ledger, and everybody keeps it.
+func TestARecordOlderThanAWholeAttemptTakesUpWhatIsStable(t *testing.T) {
+	g := newGroup(t, "quality")
+	backup := g.stableAt(t, "1.0.0").DeepCopy()
+	g.release(t, "app", "1.1.0")
+	g.approve(t, "app-1.1.0")
+	g.target(t, "app", "app-1.1.0")
+	later := g.awaitRollout(t, "app", "stable", func(ro *v1alpha1.Rollout) bool {
+		return ro.Status.Stable != nil && ro.Status.Stable.Version == "1.1.0" && ro.Status.Target == nil && isOut(ro)
+	})
+	restored := later.DeepCopy()
+	restored.Status = backup.Status
+	identity, err := g.cp.ServiceAccount(ctx(t), systemNamespace, "miniprogram-manager")
+	g.must(t, err)
+	g.must(t, g.client(t, identity).Status().Patch(ctx(t), restored, client.MergeFrom(later)))
+	got := g.awaitRollout(t, "app", "it goes above", func(ro *v1alpha1.Rollout) bool {
+		return ro.Status.Sequence > later.Status.Sequence && isOut(ro)
+	})
+	doc := g.published(t, "app")
+	type reached struct {
+		Stable   string
+		Delivery int64
+		Back     string
+		Target   bool
+	}
+	want := reached{"1.1.0", later.Status.Stable.Delivery, "1.0.0", false}
+	is := reached{doc.Stable.Version, doc.Stable.Delivery, got.Status.Rollbacks[len(got.Status.Rollbacks)-1].Version, doc.Target != nil}
+	if diff := cmp.Diff(want, is); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

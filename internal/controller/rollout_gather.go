@@ -273,6 +273,8 @@ func (r *RolloutReconciler) gatherLedger(ctx context.Context, s *rolloutScope) e
 	switch {
 	case s.seen.Overtaken:
 		hostApps = s.before.Status.Document.HostApps
+	case s.before.Status.Sequence != 0 && s.frozen() && !s.plan.Deleting:
+		return r.gatherOutStable(ctx, s)
 	case s.before.Status.Sequence != 0 || s.seen.AppID == "" || s.plan.Deleting:
 		return nil
 	}
@@ -294,6 +296,25 @@ func (r *RolloutReconciler) gatherLedger(ctx context.Context, s *rolloutScope) e
 		return nil
 	}
 	return r.gatherUnservable(ctx, s, *s.seen.Adopt, s.seen.HostApps)
+}
+
+// gatherOutStable finds what is stable for users in the ledger, for a record that is older
+// than what they have.
+func (r *RolloutReconciler) gatherOutStable(ctx context.Context, s *rolloutScope) error {
+	out, st := s.seen.Out, &s.before.Status
+	if out == nil || out.Stable == nil || st.Stable != nil && st.Stable.Digest == out.Stable.Digest {
+		return nil
+	}
+	entries, err := r.Ledger.Find(ctx, out.AppID, s.before.Spec.Channel, out.HostApps)
+	if err != nil {
+		return err
+	}
+	own := slices.IndexFunc(entries, func(e ledger.Entry) bool { return e.Namespace == s.before.Namespace && e.Rollout == s.before.Name })
+	if own < 0 || entries[own].Stable == nil || entries[own].Stable.Digest != out.Stable.Digest {
+		return nil // it was remembered no better than the record
+	}
+	s.seen.OutStable = entries[own].Stable
+	return r.gatherUnservable(ctx, s, *s.seen.OutStable, out.HostApps)
 }
 
 func ledgerEntry(ro *v1alpha1.Rollout) ledger.Entry {

@@ -87,6 +87,9 @@ type Seen struct {
 	Floor int64
 	// Out is the document of this rollout that is out; nil: none is, or nobody can tell.
 	Out *document.Release
+	// OutStable is the stable version of Out, as the ledger remembers it, where Out is newer than
+	// the record and the record knows nothing of it.
+	OutStable *v1alpha1.Variant
 	// Overtaken says that another MiniProgram has held the app ID and published for it since this
 	// rollout has recorded anything: what is recorded is not what users have.
 	Overtaken bool

@@ -78,7 +78,7 @@ func checkShare(t *rapid.T, before, after v1alpha1.RolloutStatus, seen Seen, mov
 			t.Fatalf("the split changed from %+v to %+v under way", before.Document, after.Document)
 		}
 	case before.PeakBasisPoints > 0 && digest(after.Stable) != b.Digest && !slices.ContainsFunc(after.Recalls, func(r v1alpha1.Recall) bool {
-		return r.Digest == b.Digest && r.Seed == before.Document.Seed && r.By == before.Document.By && r.BasisPoints == max(before.PeakBasisPoints, out(seen, before))
+		return r.Digest == b.Digest && r.Seed == before.Document.Seed && r.By == before.Document.By && (r.BasisPoints == max(before.PeakBasisPoints, out(seen, before)) || r.BasisPoints == 10000 && (len(seen.Lost) > 0 || stableOut(seen, before, b.Digest)))
 	}) && (after.Stable == nil || after.Stable.Delivery <= before.LastDelivery):
 		t.Fatalf("target %s gave way to %s and who had it is forgotten: %+v", b.Version, a.Version, after.Recalls)
 	}
@@ -99,7 +99,7 @@ func checkGate(t *rapid.T, before, after *record, seen Seen) {
 		}
 	}
 	for what, v := range map[string]*v1alpha1.Variant{"target": a.Target, "stable": a.Stable} {
-		if v != nil && !after.admitted[v.Digest] && v.Digest != digest(seen.Adopt) {
+		if v != nil && !after.admitted[v.Digest] && v.Digest != digest(seen.Adopt) && v.Digest != digest(seen.OutStable) {
 			t.Fatalf("%s %s was never let through the gate", what, v.Version)
 		}
 		if _, bad := seen.Unservable[digest(v)]; bad {
@@ -133,8 +133,15 @@ func out(seen Seen, b v1alpha1.RolloutStatus) int32 {
 	return 0
 }
 
+// stableOut tells that a digest had become stable for everybody, where the record came
+// back from a backup.
+func stableOut(seen Seen, b v1alpha1.RolloutStatus, digest string) bool {
+	o := seen.Out
+	return o != nil && o.Sequence > b.Sequence && o.Stable != nil && o.Stable.Digest == digest
+}
+
 // checkAborts keeps out what was aborted until Git names another or somebody retries.
-func checkAborts(t *rapid.T, plan Plan, before, after *record) {
+func checkAborts(t *rapid.T, plan Plan, before, after *record, seen Seen) {
 	b, a := before.status, after.status
 	answer := a.LastAction
 	if answer != nil && b.LastAction != nil && answer.Value == b.LastAction.Value {
@@ -142,7 +149,7 @@ func checkAborts(t *rapid.T, plan Plan, before, after *record) {
 	}
 	retried := answer != nil && strings.HasPrefix(answer.Value, VerbRetry) && answer.Result == resultDone
 	for digestAborted, ref := range before.aborted {
-		if ref != plan.VersionRef || retried {
+		if ref != plan.VersionRef || retried || seen.OutStable != nil && digest(a.Stable) == seen.OutStable.Digest { // of the latter the record knows nothing
 			delete(after.aborted, digestAborted)
 			continue
 		}
@@ -308,6 +315,9 @@ func (w *world) checkRepeats(t *rapid.T, before, st v1alpha1.RolloutStatus, move
 	}
 	if digest(before.Stable) != digest(st.Stable) || before.Sequence == 0 {
 		seen.StableHostApps = nil // where another, or an adopted, stable is approved is news
+	}
+	if st.Attempt != before.Attempt {
+		seen.Installed = 0 // what was counted of an attempt of that number, before a backup came back, is news
 	}
 	again := Decide(w.plan, st, seen, w.now)
 	if diff := cmp.Diff(st, again.Status, cmpEmpty); diff != "" {

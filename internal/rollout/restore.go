@@ -15,6 +15,7 @@ func (d *decider) restore() {
 	if out == nil || d.st.Sequence == 0 || out.Sequence <= d.st.Sequence || d.seen.Overtaken || d.plan.Deleting {
 		return
 	}
+	d.restoreStable(out)
 	const since = "it was taken back after the backup was made that this record comes from"
 	switch t := d.st.Target; {
 	case t == nil:
@@ -23,8 +24,8 @@ func (d *decider) restore() {
 			d.st.Attempt = max(d.st.Attempt, 1) // there was one, and a retry has to name it
 		}
 	case is(out.Target, t):
-		if out.Split.BasisPoints > d.st.BasisPoints && d.st.Step != nil {
-			d.goTo(d.st.Step.Index) // when the recorded step began is about a smaller share
+		if out.Split.BasisPoints >= d.st.BasisPoints && d.st.Step != nil {
+			d.goTo(d.st.Step.Index) // when the recorded step began is about a smaller share, or about what was not out by then
 		}
 		d.setShare(out.Split.BasisPoints)
 		d.restoreAudience(out)
@@ -43,6 +44,28 @@ func (d *decider) restore() {
 		}
 		d.recall(had)
 	}
+}
+
+// restoreStable takes up what became stable in an attempt that the record knows nothing
+// of: everybody has it, and nobody is to get what was stable before it.
+func (d *decider) restoreStable(out *document.Release) {
+	known := d.seen.OutStable
+	if known == nil || out.Stable == nil || known.Digest != out.Stable.Digest || d.st.Stable != nil && d.st.Stable.Digest == known.Digest {
+		return
+	}
+	if t := d.st.Target; t != nil && is(out.Stable, t) {
+		return // of this one the record knows nearly everything
+	}
+	if t := d.st.Target; t != nil && t.Digest == known.Digest {
+		d.clearTarget() // it was begun anew, and completed
+	}
+	stable := known.DeepCopy()
+	stable.Delivery = out.Stable.Delivery
+	d.setStable(stable)
+	if d.st.Refused != nil && d.st.Refused.Digest == stable.Digest {
+		d.st.Refused = nil // somebody has tried it again
+	}
+	d.say(TakeBack, "Restored", stable.Version+" is stable for everybody, as it was before this record came back from a backup")
 }
 
 // restoreAudience keeps the share that is out to whom it is out: the record may be of

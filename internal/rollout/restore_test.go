@@ -21,6 +21,11 @@ func outIs(t *testing.T, later status) func(*Seen) {
 	return func(s *Seen) { s.Out, s.LastSequence = doc, doc.Sequence }
 }
 
+// remembering is what the ledger has of what became stable since.
+func remembering(version string, delivery int64) func(*Seen) {
+	return func(s *Seen) { s.OutStable = served(version, delivery) }
+}
+
 func TestARestoredRecordTakesUpWhatIsOut(t *testing.T) {
 	const since = "it was taken back after the backup was made that this record comes from"
 	later := func(st *status) { st.Sequence += 100 }
@@ -51,6 +56,14 @@ func TestARestoredRecordTakesUpWhatIsOut(t *testing.T) {
 			}), seeing("1.1.0"),
 			outline{Verb: TakeBack, Reason: "Restored", Stable: "1.1.0", Attempt: 2, BasisPoints: 10000, Outcome: "Promoted", Availability: "Listed"}, "",
 		},
+		"another became stable": {
+			backup, changed(released(), later, func(st *status) { st.Stable = served("1.2.0", 9) }), seeing("1.1.0", remembering("1.2.0", 8)),
+			outline{Verb: TakeBack, Reason: "Aborted", Stable: "1.2.0", Attempt: 2, BasisPoints: 10000, Refused: "shop-1.1.0", Outcome: "Aborted", Availability: "Listed"}, since,
+		},
+		"it was begun anew and completed": {
+			aborted(), changed(aborted(), later, func(st *status) { st.Stable, st.Refused = served("1.1.0", 9), nil }), seeing("1.1.0", remembering("1.1.0", 8)),
+			outline{Verb: TakeBack, Reason: "Restored", Stable: "1.1.0", Attempt: 2, BasisPoints: 10000, Outcome: "Aborted", Availability: "Listed"}, "",
+		},
 		"a document of the same sequence says nothing new": {
 			backup, underWay(3, 2500, ago(time.Second)), seeing("1.1.0"),
 			outline{Verb: Advance, Reason: "Progressing", Stable: "1.0.0", Target: "1.1.0", Attempt: 2, Step: 1, Began: ago(time.Second), BasisPoints: 500, Availability: "Listed"}, "",
@@ -69,6 +82,24 @@ func TestARestoredRecordTakesUpWhatIsOut(t *testing.T) {
 				t.Errorf("sequence %d, and %d is out", got.Status.Sequence, test.out.Sequence)
 			}
 		})
+	}
+}
+
+// What was stable is gone back to from what a restored record takes up, where that must not
+// be served any more.
+func TestWhatARestoredRecordTakesUpMayBeUnservable(t *testing.T) {
+	later := changed(released(), func(st *status) { st.Sequence, st.Stable = st.Sequence+100, served("1.2.0", 9) })
+	withdrawn := func(s *Seen) { s.Unservable[variant("1.2.0").Digest] = Hold{"Withdrawn", "it was withdrawn"} }
+	for want, change := range map[string]func(*Seen){"1.2.0": func(*Seen) {}, "1.0.0": withdrawn} {
+		got := Decide(planTo("1.2.0"), released(), seeing("1.2.0", outIs(t, later), remembering("1.2.0", 8), change, func(s *Seen) {
+			s.Candidate.Problem = &Hold{"Withdrawn", "it was withdrawn: name another in spec.versionRef"}
+		}), now).Status
+		if got.Stable.Version != want || got.Target != nil || got.Sequence <= later.Sequence {
+			t.Errorf("stable is %s with sequence %d, want %s above %d; target %v", got.Stable.Version, got.Sequence, want, later.Sequence, got.Target)
+		}
+		if want == "1.2.0" && (got.Stable.Delivery != 9 || got.Rollbacks[len(got.Rollbacks)-1].Version != "1.0.0") {
+			t.Errorf("nobody is to download what he has: delivery %d, want 9; back to %+v", got.Stable.Delivery, got.Rollbacks)
+		}
 	}
 }
 

@@ -156,7 +156,7 @@ func (w *world) checkAll(t *rapid.T, view *server, before, after *record, seen S
 	checkGate(t, before, after, seen)
 	checkCalendar(t, w.plan, before.status, after.status, seen, w)
 	checkApprovals(t, w.plan, before.status, after.status, seen)
-	checkAborts(t, w.plan, before, after)
+	checkAborts(t, w.plan, before, after, seen)
 	if view.recordVersion == w.recordVersion && view.outVersion == w.outVersion {
 		checkAudience(t, w, before, after, seen)
 	}
@@ -165,6 +165,7 @@ func (w *world) checkAll(t *rapid.T, view *server, before, after *record, seen S
 	checkDocument(t, after.status, seen)
 	checkBounds(t, after.status)
 	checkHeld(t, w.plan, after.status, move)
+	checkRestored(t, before.status, after.status, seen)
 	if view.outVersion == w.outVersion {
 		w.checkRepeats(t, before.status, after.status, move)
 		w.checkWayOut(t, after.status, move)
@@ -312,6 +313,20 @@ func checkCalendar(t *rapid.T, plan Plan, before, after v1alpha1.RolloutStatus, 
 	if a := after.LastAction; a != nil && a.Result == resultDone && (before.LastAction == nil || before.LastAction.Value != a.Value) &&
 		(strings.HasPrefix(a.Value, VerbPromote) || strings.HasPrefix(a.Value, VerbRetry)) {
 		t.Fatalf("%s is done while the calendar is shut", a.Value)
+	}
+}
+
+// checkRestored lets nobody have what was stable before that which the ledger remembers,
+// unless Git or a person names it, or that must not be served.
+func checkRestored(t *rapid.T, before, after v1alpha1.RolloutStatus, seen Seen) {
+	known, acted := seen.OutStable, after.LastAction != nil && (before.LastAction == nil || before.LastAction.Value != after.LastAction.Value)
+	if known == nil || seen.Overtaken || acted || before.Stable == nil || before.Stable.Digest == known.Digest {
+		return
+	}
+	_, bad := seen.Unservable[known.Digest]
+	named := seen.Candidate != nil && seen.Candidate.Variant.Digest == before.Stable.Digest
+	if !bad && !named && digest(after.Stable) == before.Stable.Digest {
+		t.Fatalf("stable goes back from %s to %s because a record came back from a backup", known.Version, before.Stable.Version)
 	}
 }
 

@@ -226,24 +226,29 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // complete makes the target stable for everybody.
 func (d *decider) complete(outcome string) {
 	t := *d.st.Target
+	d.remember(&t, outcome, "")
+	d.clearTarget()
+	d.st.Outcome = outcome
+	d.setStable(&t)
+	d.say(Complete, "Complete", t.Version+" is stable for everybody")
+}
+
+// setStable makes a version the one for everybody; the one that was can be gone back to.
+func (d *decider) setStable(v *v1alpha1.Variant) {
 	if left := d.st.Stable; left != nil {
-		d.st.Rollbacks = slices.DeleteFunc(d.st.Rollbacks, func(v v1alpha1.Variant) bool { return v.Digest == left.Digest })
+		d.st.Rollbacks = slices.DeleteFunc(d.st.Rollbacks, func(o v1alpha1.Variant) bool { return o.Digest == left.Digest })
 		d.st.Rollbacks = append(d.st.Rollbacks, *left)
 	}
-	d.st.Rollbacks = slices.DeleteFunc(d.st.Rollbacks, func(v v1alpha1.Variant) bool { return v.Digest == t.Digest })
+	d.st.Rollbacks = slices.DeleteFunc(d.st.Rollbacks, func(o v1alpha1.Variant) bool { return o.Digest == v.Digest })
 	if extra := len(d.st.Rollbacks) - d.plan.RollbackHistory; extra > 0 {
 		d.st.Rollbacks = d.st.Rollbacks[extra:]
 	}
-	d.remember(&t, outcome, "")
-	d.clearTarget()
-	d.st.Stable = &t
-	d.st.Outcome = outcome
+	d.st.Stable = v
 	d.seen.StableHostApps = nil // what was seen is about the stable before
-	if c := d.seen.Candidate; c != nil && c.Variant.Digest == t.Digest {
+	if c := d.seen.Candidate; c != nil && c.Variant.Digest == v.Digest {
 		d.seen.StableHostApps = c.HostApps
 	}
 	d.pruneRecalls()
-	d.say(Complete, "Complete", t.Version+" is stable for everybody")
 }
 
 // refreshFacts records what the document says beside stable and target.

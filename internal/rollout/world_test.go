@@ -302,6 +302,9 @@ func (w *world) seen(st *v1alpha1.RolloutStatus, view *server) Seen {
 	if st.Stable != nil {
 		s.StableHostApps = w.facts[st.Stable.Version].hostApps
 	}
+	if st.Sequence != 0 && out.Sequence > st.Sequence && !w.plan.Deleting && (w.adopt == nil || out.Stable == nil || w.adopt.Digest == out.Stable.Digest) {
+		s.OutStable = w.adopt
+	}
 	if st.Sequence == 0 {
 		s.Adopt, s.LastDelivery, s.LastSequence = w.adopt, w.delivery, max(s.LastSequence, w.sequence)
 		if w.adopt != nil {
