@@ -6,10 +6,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// outMost is the most that a step begins after the document that was recorded with it:
-// a second until it is out, in whole seconds.
-const outMost = 2 * time.Second
-
 // WholeSecond is the time, or the next whole second after it: status keeps whole
 // seconds, and nothing that counts from one may be shortened.
 func WholeSecond(t time.Time) time.Time { return t.Add(time.Second - 1).UTC().Truncate(time.Second) }
@@ -30,14 +26,14 @@ func (d *decider) begins() time.Time {
 // countFromOut makes the step that was recorded together with a document begin when
 // that document was out, if that was later than was thought: a pause is time with
 // users, and whatever kept the document from them, a crash or a registry, is none of
-// it. A document that came during the step begins nothing anew, and a step whose
-// beginning was moved since has been out.
+// it. A document that came during the step begins nothing anew. How long after its document
+// a step began says nothing: the clock may have gone back in between.
 func (d *decider) countFromOut() {
 	step, doc := d.st.Step, d.st.Document
 	if d.seen.Unpublished || step == nil || step.Began == nil || doc == nil {
 		return
 	}
-	if after := step.Began.Sub(doc.IssuedAt.Time); after < 0 || after > outMost {
+	if step.Began.Before(&doc.IssuedAt) {
 		return
 	}
 	if out := metav1.NewTime(WholeSecond(d.seen.OutSince)); step.Began.Before(&out) {
