@@ -233,7 +233,8 @@ func (s *stage) startOurs(b *testing.B) {
 	in := func(name string) string { return filepath.Join(s.dir, name) }
 	s.oursPID = onCore(b, "http://"+private+"/readyz", in("service.log"), []string{"GOMAXPROCS=1"}, in("manifest-service"),
 		"-kubeconfig="+in("kubeconfig"), "-trusted-keys="+in("keys.pem"), "-state-dir="+in("state"), "-blob-cache-dir="+in("blobs"),
-		"-registry=127.0.0.1:1", "-addr="+s.ours, "-private-addr="+private, "-shutdown-delay=0s")
+		"-registry=127.0.0.1:1", "-addr="+s.ours, "-private-addr="+private, "-shutdown-delay=0s",
+		"-address-limits=resolve=0") // all ask from one address
 }
 
 // nginxConfig is one process that serves files to connections that stay open, and logs nothing.
