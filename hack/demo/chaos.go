@@ -14,6 +14,8 @@ const (
 	killWithin = 1200 * time.Millisecond
 	// dueWithin is how long after a timed step is due one of the kills comes.
 	dueWithin = 50 * time.Millisecond
+	// startWithin is how long a killed manager takes until it can be killed again, and more.
+	startWithin = 3 * time.Second
 )
 
 // chaos kills the manager at random moments of the life: most at random ticks,
@@ -30,6 +32,9 @@ type chaos struct {
 	ticks   int
 	killed  int
 	dueDone bool
+	// dueAt is when the next timed step is due: just before it nobody kills at random, or
+	// there would be no manager to kill then.
+	dueAt time.Time
 	// killing is held during a kill, so that each finds a process of its own.
 	killing sync.Mutex
 	// pending are kills that are on their way.
@@ -53,7 +58,7 @@ func (c *chaos) tick(ctx context.Context) {
 	c.ticks++
 	c.mu.Unlock()
 	for _, delay := range delays {
-		c.pending.Go(func() { c.killAt(ctx, time.Now().Add(delay), "at a random moment") })
+		c.pending.Go(func() { c.killAt(ctx, c.apart(time.Now().Add(delay)), "at a random moment") })
 	}
 }
 
@@ -64,6 +69,7 @@ func (c *chaos) due(ctx context.Context, at time.Time) {
 	if c.total == 0 || c.dueDone {
 		return
 	}
+	c.dueAt = at
 	late := time.Duration(c.random.Int64N(int64(dueWithin)))
 	c.pending.Go(func() {
 		killed := c.killAt(ctx, at.Add(late), "as the timed step is due")
@@ -71,6 +77,16 @@ func (c *chaos) due(ctx context.Context, at time.Time) {
 		defer c.mu.Unlock()
 		c.dueDone = !killed.IsZero() && killed.Sub(at) <= dueWithin
 	})
+}
+
+// apart moves a random kill behind a timed step that is due soon after it.
+func (c *chaos) apart(at time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if until := c.dueAt.Add(dueWithin); !c.dueDone && at.Before(until) && at.After(c.dueAt.Add(-startWithin)) {
+		return until.Add(dueWithin)
+	}
+	return at
 }
 
 // killAt kills the manager at a time or, when it is being started just then, as
