@@ -71,7 +71,9 @@ func (r *RolloutReconciler) gatherRivals(ctx context.Context, s *rolloutScope) e
 		return nil
 	}
 	var published corev1.ConfigMapList
-	err := r.Client.List(ctx, &published, client.InNamespace(r.PublicationNamespace), client.MatchingFields{indexLedger: delivery.LedgerConfigMap(s.seen.AppID)})
+	// They are the cache's own: to be read only. With ten host apps ten documents are looked at in each pass of ten.
+	err := r.Client.List(ctx, &published, client.InNamespace(r.PublicationNamespace),
+		client.MatchingFields{indexLedger: delivery.LedgerConfigMap(s.seen.AppID)}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return fmt.Errorf("listing what is published for app ID %s: %w", s.seen.AppID, err)
 	}
@@ -115,10 +117,11 @@ func (s *rolloutScope) meet(doc *document.Release) {
 	}
 }
 
-// ownerOf finds the Rollout that a published document comes from; nil: it is gone.
+// ownerOf finds the Rollout that a published document comes from, which is the cache's own: to be
+// read only; nil: it is gone.
 func (r *RolloutReconciler) ownerOf(ctx context.Context, configMap string) (*v1alpha1.Rollout, error) {
 	var owners v1alpha1.RolloutList
-	if err := r.Client.List(ctx, &owners, client.MatchingFields{indexPublished: configMap}); err != nil {
+	if err := r.Client.List(ctx, &owners, client.MatchingFields{indexPublished: configMap}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("finding the Rollout of ConfigMap %s: %w", configMap, err)
 	}
 	if len(owners.Items) == 0 {

@@ -4,13 +4,17 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 )
 
 // rolloutsAtOnce is how many passes are made side by side, so that an abort does not
@@ -43,11 +47,35 @@ func (r *RolloutReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&corev1.Namespace{}, wake(func(o client.Object) []client.ListOption {
 			return []client.ListOption{client.InNamespace(o.GetName())}
 		}), labelsChanged).
-		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.rolloutsOfConfigMap))
+		Watches(&corev1.ConfigMap{}, r.publishedChanged())
 	if r.Guards != nil {
 		build = build.WatchesRawSource(r.measured())
 	}
 	return build.Complete(r)
+}
+
+// publishedChanged wakes those whom a ConfigMap of the publication namespace concerns. A
+// ledger is written for each Rollout of a program, and woke all of them each time, were it
+// not for what has changed in it.
+func (r *RolloutReconciler) publishedChanged() handler.EventHandler {
+	wake := handler.EnqueueRequestsFromMapFunc(r.rolloutsOfConfigMap)
+	narrow := handler.Funcs{CreateFunc: wake.Create, DeleteFunc: wake.Delete, GenericFunc: wake.Generic}
+	narrow.UpdateFunc = func(ctx context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		before, _ := e.ObjectOld.(*corev1.ConfigMap)
+		after, isConfigMap := e.ObjectNew.(*corev1.ConfigMap)
+		if !isConfigMap || after.Labels[delivery.DocumentLabel] != delivery.KindLedger {
+			wake.Update(ctx, e, queue)
+			return
+		}
+		difference := ledger.Compare(before, after)
+		if difference.Holder {
+			wake.Update(ctx, e, queue)
+		}
+		for _, key := range difference.Rollouts {
+			queue.Add(reconcile.Request{NamespacedName: key})
+		}
+	}
+	return narrow
 }
 
 // beside selects by an index in the namespace of an object.

@@ -211,6 +211,33 @@ func (p *page) add(e Entry) {
 	p.Entries = append(p.Entries, e)
 }
 
+// Difference is what a write has changed in a page.
+type Difference struct {
+	// Holder: another MiniProgram holds the app ID, or nobody can tell.
+	Holder bool
+	// Rollouts are those whose entries are others, new or gone.
+	Rollouts []client.ObjectKey
+}
+
+// Compare tells how a page differs from what it was.
+func Compare(before, after *corev1.ConfigMap) Difference {
+	var was, is page
+	if json.Unmarshal([]byte(before.Data[dataKey]), &was) != nil || json.Unmarshal([]byte(after.Data[dataKey]), &is) != nil {
+		return Difference{Holder: true}
+	}
+	d := Difference{Holder: was.AppID != is.AppID || was.Holder != is.Holder || was.Holders != is.Holders}
+	lacks := func(entries []Entry, e Entry) bool {
+		return !slices.ContainsFunc(entries, func(o Entry) bool { return reflect.DeepEqual(o, e) })
+	}
+	for _, e := range slices.Concat(was.Entries, is.Entries) {
+		key := client.ObjectKey{Namespace: e.Namespace, Name: e.Rollout}
+		if (lacks(was.Entries, e) || lacks(is.Entries, e)) && !slices.Contains(d.Rollouts, key) {
+			d.Rollouts = append(d.Rollouts, key)
+		}
+	}
+	return d
+}
+
 func (l *Ledger) read(ctx context.Context, appID string) (page, *corev1.ConfigMap, error) {
 	var cm corev1.ConfigMap
 	name := delivery.LedgerConfigMap(appID)
