@@ -1,55 +1,80 @@
 package manifest
 
-import "strconv"
+import (
+	"strconv"
+	"sync"
 
-// answerBytes is about how long the answer about one program is.
-const answerBytes = 1 << 10
+	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
+)
+
+// answerTexts are the buffers in which answers to resolve are written: an answer about
+// many programs is long, and most of what it costs were else the room for it.
+var answerTexts = sync.Pool{New: func() any { return new([]byte) }}
 
 var typeJSON = []string{"application/json"}
 
-// append writes what encoding/json would, without a look at types: it is most of the work
-// of an answer about many programs. (TestAnswersAreWrittenAsEncodingJSONDoes compares.)
-func (r *resolveResponse) append(out []byte) []byte {
-	out = append(out, `{"programs":[`...)
-	for i := range r.Programs {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = r.Programs[i].append(out)
+// append writes what encoding/json would of the answer, without a look at types and
+// with what is the same for every user from the entry. base begins URLs, as it stands
+// within a string of JSON. (TestAnswersAreWrittenAsEncodingJSONDoes compares.)
+func (found *resolution) append(out []byte, base string) []byte {
+	out = appendField(out, `{"appID":`, found.appID)
+	out = appendField(out, `,"channel":`, found.channel)
+	out = appendField(out, `,"action":`, string(found.action))
+	if found.variant != nil {
+		text := found.entry.text(found.variant)
+		out = append(append(append(append(append(out, text.before...), base...), text.between...), base...), text.after...)
 	}
-	return append(out, `]}`...)
-}
-
-func (a *resolveAnswer) append(out []byte) []byte {
-	out = appendField(out, `{"appID":`, a.AppID)
-	out = appendField(out, `,"channel":`, a.Channel)
-	out = appendField(out, `,"action":`, string(a.Action))
-	out = appendKnown(out, `,"version":`, a.Version)
-	out = appendKnown(out, `,"digest":`, a.Digest)
-	out = appendKnown(out, `,"contentDigest":`, a.ContentDigest)
-	if a.Archive != nil {
-		out = a.Archive.append(append(out, `,"archive":`...))
+	if found.entry != nil {
+		out = appendField(out, `,"envelopeDigest":`, found.entry.digest)
 	}
-	if a.Content != nil {
-		out = a.Content.append(append(out, `,"content":`...))
+	out = appendField(out, `,"reason":`, found.reason)
+	if found.entry != nil {
+		out = strconv.AppendInt(append(out, `,"sequence":`...), found.entry.seen.Sequence, 10)
 	}
-	out = appendKnown(out, `,"envelopeDigest":`, a.EnvelopeDigest)
-	out = appendField(out, `,"reason":`, a.Reason)
-	if a.Sequence != 0 {
-		out = strconv.AppendInt(append(out, `,"sequence":`...), a.Sequence, 10)
-	}
-	if a.Bucket != nil {
-		out = strconv.AppendInt(append(out, `,"bucket":`...), int64(*a.Bucket), 10)
+	if found.bucket >= 0 {
+		out = strconv.AppendInt(append(out, `,"bucket":`...), int64(found.bucket), 10)
 	}
 	return append(out, '}')
 }
 
-func (b *resolvedBlob) append(out []byte) []byte {
+// variantText is what answers say of a variant: all but the beginning of its two URLs.
+type variantText struct{ before, between, after string }
+
+// text is that of a variant of the entry's document. That of stable and of target is
+// made when it is first asked for, and kept.
+func (e *entry) text(v *document.Variant) *variantText {
+	var kept *variantText
+	switch v {
+	case e.doc.Stable:
+		if kept = e.texts[0].Load(); kept == nil {
+			kept = textOf(v)
+			e.texts[0].Store(kept)
+		}
+	case e.doc.Target:
+		if kept = e.texts[1].Load(); kept == nil {
+			kept = textOf(v)
+			e.texts[1].Store(kept)
+		}
+	default: // a fallback: few ask
+		kept = textOf(v)
+	}
+	return kept
+}
+
+func textOf(v *document.Variant) *variantText {
+	before := appendKnown(nil, `,"version":`, v.Version)
+	before = appendKnown(before, `,"digest":`, v.Digest)
+	before = appendKnown(before, `,"contentDigest":`, v.ContentDigest)
+	before = appendBlob(append(before, `,"archive":`...), &v.Archive)
+	between := appendBlob([]byte(blobPath(v.Archive.Digest)+`"},"content":`), &v.Content)
+	return &variantText{string(before), string(between), blobPath(v.Content.Digest) + `"}`}
+}
+
+// appendBlob writes a blob up to where its URL begins.
+func appendBlob(out []byte, b *document.Blob) []byte {
 	out = appendField(out, `{"digest":`, b.Digest)
 	out = strconv.AppendInt(append(out, `,"size":`...), b.Size, 10)
-	out = appendKnown(out, `,"mediaType":`, b.MediaType)
-	out = appendField(out, `,"url":`, b.URL)
-	return append(out, '}')
+	return append(appendKnown(out, `,"mediaType":`, b.MediaType), `,"url":"`...)
 }
 
 // appendKnown leaves out what is empty.
@@ -61,15 +86,19 @@ func appendKnown(out []byte, key, value string) []byte {
 }
 
 func appendField(out []byte, key, value string) []byte {
-	out = append(out, key...)
+	return append(append(append(append(out, key...), '"'), jsonInside(value)...), '"')
+}
+
+// jsonInside is a text as it stands between the quotation marks of a string of JSON.
+func jsonInside(value string) string {
 	for i := range len(value) {
 		if c := value[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
 			text, err := marshal(value)
 			if err != nil {
 				panic("a string is always JSON: " + err.Error())
 			}
-			return append(out, text...)
+			return string(text[1 : len(text)-1])
 		}
 	}
-	return append(append(append(out, '"'), value...), '"')
+	return value
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
@@ -71,6 +72,8 @@ type entry struct {
 	digest    string            // of the envelope
 	body      *encoded          // the envelope
 	line      json.RawMessage   // what lists of programs say of it
+	// texts of stable and target for answers to resolve, made when they are first asked for.
+	texts [2]atomic.Pointer[variantText]
 	// repositories, separated by spaces, are where its blobs may be.
 	repositories string
 	// parts of its audience and of those of its recalls, by digest; inPart looks a user up.

@@ -96,11 +96,12 @@ func (s *Service) postExplain(w http.ResponseWriter, r *http.Request) *Problem {
 func (s *Service) explain(h *host, request *resolveRequest, asked *resolveProgram, base string) explainAnswer {
 	var answer explainAnswer
 	var applied []decide.Tried
-	answer.resolveAnswer = s.resolve(h, request, asked, base, func(doc *document.Release, q decide.Request) (d decide.Decision, err error) {
+	found := s.resolve(h, request, asked, func(doc *document.Release, q decide.Request) (d decide.Decision, err error) {
 		d, applied, err = decide.Explain(doc, q)
 		answer.Cohort = d.Cohort
 		return d, err
 	})
+	answer.resolveAnswer = found.answer(base)
 	tell := func(rule decide.Rule, outcome decide.Outcome, why string) {
 		answer.Tried = append(answer.Tried, decide.Tried{Rule: rule, Outcome: outcome, Why: why})
 	}

@@ -2,14 +2,14 @@ package manifest
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/decide"
@@ -50,11 +50,8 @@ type resolveProgram struct {
 	} `json:"installed"`
 }
 
-// resolveResponse has one answer for each program, in the order of the request.
-type resolveResponse struct {
-	Programs []resolveAnswer `json:"programs"`
-}
-
+// resolveAnswer is a resolution as host apps see it. The answer to resolve has one for
+// each program, in the order of the request.
 type resolveAnswer struct {
 	AppID   string        `json:"appID"`
 	Channel string        `json:"channel"`
@@ -91,12 +88,19 @@ func (s *Service) postResolve(w http.ResponseWriter, r *http.Request, h *host) *
 	if p := request.check(maxPrograms); p != nil {
 		return p
 	}
-	response := resolveResponse{Programs: make([]resolveAnswer, len(request.Programs))}
-	base := s.base(r)
+	kept := answerTexts.Get().(*[]byte)
+	defer answerTexts.Put(kept)
+	text := append((*kept)[:0], `{"programs":[`...)
+	base := jsonInside(s.base(r))
 	for i := range request.Programs {
-		response.Programs[i] = s.resolve(h, &request, &request.Programs[i], base, decide.Decide)
+		if i > 0 {
+			text = append(text, ',')
+		}
+		found := s.resolve(h, &request, &request.Programs[i], decide.Decide)
+		text = found.append(text, base)
 	}
-	text := response.append(make([]byte, 0, len(response.Programs)*answerBytes))
+	text = append(text, `]}`...)
+	*kept = text
 	header := w.Header()
 	header["Cache-Control"] = cacheNever
 	header["Content-Type"] = typeJSON
@@ -112,35 +116,57 @@ func (s *Service) postResolve(w http.ResponseWriter, r *http.Request, h *host) *
 // what was tried.
 type decider func(*document.Release, decide.Request) (decide.Decision, error)
 
+// resolution is what was found about one program.
+type resolution struct {
+	appID, channel string
+	action         decide.Action
+	reason         string
+	// entry is the program's document; nil: there is none.
+	entry *entry
+	// variant is what is due, and part of the document; nil: nothing is.
+	variant *document.Variant
+	// bucket is -1 when it did not come to that.
+	bucket int
+}
+
 // resolve decides about one program.
-func (s *Service) resolve(h *host, request *resolveRequest, asked *resolveProgram, base string, by decider) resolveAnswer {
-	answer := resolveAnswer{AppID: asked.AppID, Channel: channelOr(asked.Channel), Action: decide.ActionNone}
-	if !h.config.Takes(answer.Channel) {
-		answer.Reason = ReasonChannelNotEnabled
-		return answer
+func (s *Service) resolve(h *host, request *resolveRequest, asked *resolveProgram, by decider) resolution {
+	found := resolution{appID: asked.AppID, channel: channelOr(asked.Channel), action: decide.ActionNone, bucket: -1}
+	if !h.config.Takes(found.channel) {
+		found.reason = ReasonChannelNotEnabled
+		return found
 	}
-	p := h.programs[slot{asked.AppID, answer.Channel}]
+	p := h.programs[slot{asked.AppID, found.channel}]
 	if p == nil {
-		answer.Reason = ReasonUnknownProgram
-		return answer
+		found.reason = ReasonUnknownProgram
+		return found
 	}
-	answer.Sequence, answer.EnvelopeDigest = p.seen.Sequence, p.digest
+	found.entry = p.entry
 	decision, reason := s.decide(p, decide.Request{
 		User: request.User, Device: request.Device, Attributes: request.Attributes,
 		InstalledDigest: asked.Installed.Digest, InstalledVersionCode: asked.Installed.VersionCode,
 	}, by)
-	if answer.Reason = reason; reason != "" {
-		return answer
+	if found.reason = reason; reason != "" {
+		return found
 	}
-	answer.Action, answer.Reason = decision.Action, decision.Reason
-	if decision.Bucket >= 0 {
-		answer.Bucket = &decision.Bucket
+	found.action, found.reason, found.variant, found.bucket = decision.Action, decision.Reason, decision.Variant, decision.Bucket
+	return found
+}
+
+// answer is what a host app is told, where base begins URLs.
+func (found *resolution) answer(base string) resolveAnswer {
+	a := resolveAnswer{AppID: found.appID, Channel: found.channel, Action: found.action, Reason: found.reason}
+	if e := found.entry; e != nil {
+		a.Sequence, a.EnvelopeDigest = e.seen.Sequence, e.digest
 	}
-	if v := decision.Variant; v != nil {
-		answer.Version, answer.Digest, answer.ContentDigest = v.Version, v.Digest, v.ContentDigest
-		answer.Archive, answer.Content = resolved(&v.Archive, base), resolved(&v.Content, base)
+	if found.bucket >= 0 {
+		a.Bucket = &found.bucket
 	}
-	return answer
+	if v := found.variant; v != nil {
+		a.Version, a.Digest, a.ContentDigest = v.Version, v.Digest, v.ContentDigest
+		a.Archive, a.Content = resolved(&v.Archive, base), resolved(&v.Content, base)
+	}
+	return a
 }
 
 // decide applies a program's document. The reason is empty, or says why there is
@@ -159,7 +185,7 @@ func (s *Service) decide(p *program, request decide.Request, by decider) (decide
 }
 
 func resolved(b *document.Blob, base string) *resolvedBlob {
-	return &resolvedBlob{Digest: b.Digest, Size: b.Size, MediaType: b.MediaType, URL: base + blobFolder + b.Digest[len("sha256:"):]}
+	return &resolvedBlob{Digest: b.Digest, Size: b.Size, MediaType: b.MediaType, URL: base + blobPath(b.Digest)}
 }
 
 func channelOr(channel string) string {
@@ -204,6 +230,9 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) *Problem {
 	if err != nil {
 		return problem(CodeInvalidRequest, "the body cannot be read to its end")
 	}
+	if plain, ok := into.(interface{ readPlain(text string) bool }); ok && plain.readPlain(body.String()) {
+		return nil
+	}
 	err = json.Unmarshal(body.Bytes(), into)
 	if err == nil {
 		return nil
@@ -246,8 +275,9 @@ func jsonName(kind string) string {
 	}
 }
 
-// etagOf returns the entity tag of bytes that exist in one encoding only.
+// etagOf returns the entity tag of bytes that exist in one encoding only. Nobody gains by
+// two answers with one tag, so the hash is a fast one: a cryptographic one would be a third of
+// the work of an answer about many programs.
 func etagOf(text []byte) string {
-	sum := sha256.Sum256(text)
-	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
+	return `"` + strconv.FormatUint(xxhash.Sum64(text), 36) + `"`
 }

@@ -28,6 +28,11 @@ func userIn(seed string, inside bool) string {
 	}
 }
 
+// resolveResponse is how a host app reads the answer.
+type resolveResponse struct {
+	Programs []resolveAnswer `json:"programs"`
+}
+
 func TestResolve(t *testing.T) {
 	doc := shop(withTarget(half))
 	inside, outside := userIn(doc.Split.Seed, true), userIn(doc.Split.Seed, false)
