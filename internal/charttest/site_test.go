@@ -27,7 +27,7 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/internal/registrytest"
 )
 
-const patience = 2 * time.Minute
+const patience = 3 * time.Minute
 
 // site is a cluster without nodes, a registry with users, and in place of nodes this
 // machine, which runs what the Deployments say.
@@ -68,7 +68,8 @@ func newSite(t *testing.T) *site {
 
 // publicURL is where host apps reach the manifest service.
 func (s *site) publicURL() string {
-	return fmt.Sprintf("http://127.0.0.1:%d", s.ports["manifest-service 8080"])
+	// An Ingress takes no addresses as hosts.
+	return fmt.Sprintf("http://localhost:%d", s.ports["manifest-service 8080"])
 }
 
 // values are those of this machine, as a file.
@@ -215,7 +216,10 @@ func (s *site) content(t *testing.T, volume corev1.Volume) map[string][]byte {
 		return secret.Data
 	case volume.ConfigMap != nil:
 		var object corev1.ConfigMap
-		must(t, s.admin.Get(t.Context(), client.ObjectKey{Namespace: system, Name: volume.ConfigMap.Name}, &object))
+		// As a pod would: the manager writes the keys when it has started.
+		await(t, "ConfigMap "+volume.ConfigMap.Name+" is there", func() error {
+			return s.admin.Get(t.Context(), client.ObjectKey{Namespace: system, Name: volume.ConfigMap.Name}, &object)
+		})
 		for file, text := range object.Data {
 			files[file] = []byte(text)
 		}
