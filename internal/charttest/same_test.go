@@ -82,15 +82,19 @@ func takeWhatHelmAdds(t *testing.T, rendered map[string]*unstructured.Unstructur
 }
 
 func TestStampsAreForClustersThatServeThem(t *testing.T) {
-	const served = "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"
+	// What a cluster says that serves them, and one that does not.
+	with, without := "--api-versions=v1/Pod,admissionregistration.k8s.io/v1/MutatingAdmissionPolicy", "--api-versions=v1/Pod"
 	for name, test := range map[string]struct {
 		flags []string
 		want  bool
 	}{
-		"a cluster of today":          {[]string{served}, true},
-		"always":                      {[]string{"--set", "admission.stamps=Always"}, true},
-		"never":                       {[]string{served, "--set", "admission.stamps=Never"}, false},
-		"policies of somebody else's": {[]string{served, "--set", "admission.install=false"}, false},
+		"a cluster that serves them":        {[]string{with}, true},
+		"a cluster that does not":           {[]string{without}, false},
+		"no cluster, for one of today":      {[]string{"--kube-version=1.36.2"}, true},
+		"no cluster, for an older one":      {[]string{"--kube-version=1.35.9"}, false},
+		"always":                            {[]string{without, "--set", "admission.stamps=Always"}, true},
+		"never":                             {[]string{with, "--set", "admission.stamps=Never"}, false},
+		"policies that others have brought": {[]string{with, "--set", "admission.install=false"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, got := render(t, "least", test.flags...)["MutatingAdmissionPolicy  miniprogram-stamp-author"]
