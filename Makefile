@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # Modules of this repository, as folders.
-MODULES := . sdk/go hack/controlplane hack/tools hack/interop
+MODULES := . sdk/go hack/controlplane hack/tools hack/interop hack/helm
 
 .DEFAULT_GOAL := help
 
@@ -38,11 +38,11 @@ build: ## Build the manager, the manifest service and the kubectl plugin into bi
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/manifest-service ./cmd/kubectl-miniprogram
 
 .PHONY: generate
-generate: ## Write what is generated: deep copies, CRDs, the API reference, RBAC, samples.
+generate: ## Write what is generated: deep copies, CRDs, the API reference, RBAC, samples, the chart.
 	@bash hack/generate.sh
 
 .PHONY: test
-test: controlplane registries ## Run all tests, on a real control plane and real registries. ARGS are for go test.
+test: controlplane registries $(BIN)/helm ## Run all tests, on a real control plane and real registries. ARGS are for go test.
 	go test -timeout 30m $(ARGS) ./...
 	cd sdk/go && go test $(ARGS) ./...
 
@@ -112,8 +112,14 @@ readme: controlplane registries ## Play the checked demo and render its transcri
 	@go run ./hack/readme
 
 .PHONY: mutants
-mutants: controlplane registries ## Break the code in known ways and require that its tests notice. ARGS: names.
+mutants: controlplane registries $(BIN)/helm ## Break the code in known ways and require that its tests notice. ARGS: names.
 	@go run ./hack/mutants $(ARGS)
+
+CHART_VERSION ?= 0.0.0-dev
+
+.PHONY: chart
+chart: $(BIN)/helm ## Package the Helm chart into bin/. CHART_VERSION: its version; VERSION: that of the image.
+	@$(BIN)/helm package charts/miniprogram-operator --version $(CHART_VERSION) --app-version $(VERSION) --destination $(BIN)
 
 .PHONY: clean
 clean: demo-clean ## Remove all that was built, the control plane too.
@@ -126,7 +132,7 @@ controlplane: ## Build etcd, kube-apiserver, kube-controller-manager and kubectl
 	@bash hack/controlplane.sh
 
 .PHONY: tools
-tools: registries $(BIN)/golangci-lint ## Build the registries of the tests and the linter into bin/.
+tools: registries $(BIN)/helm $(BIN)/golangci-lint ## Build the registries of the tests, helm and the linter into bin/.
 
 .PHONY: registries
 registries: $(BIN)/registry $(BIN)/referrers
@@ -148,6 +154,12 @@ $(BIN)/cosign: $(INTEROP_MODULE)
 
 $(BIN)/crane: $(INTEROP_MODULE)
 	$(build-interop) github.com/google/go-containerregistry/cmd/crane
+
+.PHONY: helm
+helm: $(BIN)/helm ## Build helm into bin/, once; it takes some minutes.
+
+$(BIN)/helm: hack/helm/go.mod hack/helm/go.sum
+	@echo "building helm"; cd hack/helm && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $@ helm.sh/helm/v4/cmd/helm
 
 # golangci-lint with kube-api-linter in it.
 $(BIN)/golangci-lint: $(TOOLS_MODULE)

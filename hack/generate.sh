@@ -19,3 +19,6 @@ fi
 if [ -d hack/argocd ]; then
   go run ./hack/argocd
 fi
+if [ -d hack/chart ]; then
+  go run ./hack/chart
+fi

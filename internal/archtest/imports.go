@@ -38,6 +38,7 @@ var layers = map[string]int{
 	"internal/argocdtest":    6,
 	"internal/registrytest":  7,
 	"internal/admissiontest": 7,
+	"internal/charttest":     7,
 	"internal/archtest":      8,
 	"hack":                   9,
 }
