@@ -46,7 +46,8 @@ const (
 //
 //   - ready_seconds: from the start of the manager's process, with all Rollouts
 //     there but those that step, until it has answered an action of one of them
-//   - idle_cpu_percent: of one core, over half a minute, while none steps
+//   - rest_seconds: from the same moment until nothing is left to do of what a start looks after
+//   - idle_cpu_percent: of one core, over half a minute after that, while none steps
 //   - writes_per_step: of Rollouts and of documents, for each share that grew, in four minutes
 //   - writes_per_second and writes_in_the_busiest_second: of the same
 //   - late_p50_seconds, late_p99_seconds: from the end of a pause, which is counted in
@@ -87,7 +88,8 @@ func measureRollouts(b *testing.B) {
 	})
 	b.ReportMetric(time.Since(began).Seconds(), "ready_seconds")
 
-	<-time.After(idle) // what the start has left to do
+	p.awaitRest(b)
+	b.ReportMetric(time.Since(began).Seconds(), "rest_seconds")
 	used := p.cpu(b)
 	<-time.After(idle)
 	b.ReportMetric(100*float64(p.cpu(b)-used)/float64(idle), "idle_cpu_percent")

@@ -28,6 +28,10 @@ type KeysReconciler struct {
 	Changed chan<- event.GenericEvent
 	// told is what host apps were last told. A controller makes one pass at a time.
 	told string
+	// complete are the documents that the keys completeBy have signed, by name and version, so
+	// that nothing is read again and again of what does not change.
+	complete   map[string]string
+	completeBy string
 }
 
 // Bounds of what a pass does.
@@ -90,10 +94,16 @@ func (r *KeysReconciler) signAnew(ctx context.Context, set *signing.Set) (bool, 
 	if err != nil {
 		return false, err
 	}
+	was := r.complete
+	if keys := set.KeyIDs(); r.completeBy != keys {
+		was, r.completeBy = nil, keys
+	}
+	r.complete = make(map[string]string, len(items))
 	n := 0
 	for i := range items {
 		cm := &items[i]
-		if set.Complete([]byte(cm.Data[delivery.KeyEnvelope])) {
+		if was[cm.Name] == cm.ResourceVersion || set.Complete([]byte(cm.Data[delivery.KeyEnvelope])) {
+			r.complete[cm.Name] = cm.ResourceVersion
 			continue
 		}
 		envelope, err := set.SignAnew([]byte(cm.Data[delivery.KeyEnvelope]))

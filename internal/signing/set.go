@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/dsse"
@@ -128,6 +129,15 @@ func (s *Set) Complete(envelope []byte) bool {
 		}
 	}
 	return true
+}
+
+// KeyIDs names the keys that sign now. While it is the same, so is what Complete says.
+func (s *Set) KeyIDs() string {
+	var ids []string
+	for _, signer := range s.signers {
+		ids = append(ids, signer.Key.ID)
+	}
+	return strings.Join(ids, " ")
 }
 
 // SignAnew returns the same document with a signature by every key that signs now. One
