@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/internal/controlplane"
@@ -20,7 +21,7 @@ func TestPodsKeepToTheRestrictedStandard(t *testing.T) {
 	must(t, err)
 	namespace := plane.Namespace(t)
 	must(t, admin.Patch(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
-		client.RawPatch(client.Merge.Type(), []byte(`{"metadata":{"labels":{"`+enforce+`":"restricted"}}}`))))
+		client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"`+enforce+`":"restricted"}}}`))))
 	for _, account := range []string{"miniprogram-manager", "miniprogram-manifest-service"} {
 		must(t, admin.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: account}}))
 	}
