@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # Modules of this repository, as folders.
-MODULES := . sdk/go hack/controlplane hack/tools hack/interop
+MODULES := . sdk/go hack/controlplane hack/tools hack/interop hack/release/tools
 
 .DEFAULT_GOAL := help
 
@@ -115,9 +115,21 @@ readme: controlplane registries ## Play the checked demo and render its transcri
 mutants: controlplane registries ## Break the code in known ways and require that its tests notice. ARGS: names.
 	@go run ./hack/mutants $(ARGS)
 
+##@ To release it
+
+DIST := $(CURDIR)/dist
+
+.PHONY: release
+release: controlplane $(BIN)/cyclonedx-gomod $(BIN)/ca-roots.pem ## Build all of a release into dist/. VERSION=v0.1.0: where HEAD has no tag. ARGS=-with-changes: to try it.
+	@go run ./hack/release -version '$(VERSION)' -o '$(DIST)' $(ARGS)
+
+.PHONY: record-upgrade
+record-upgrade: controlplane registries ## Record an installation of REV (default: HEAD) as NAME, for the test that upgrades it.
+	@bash hack/record-upgrade.sh '$(or $(REV),HEAD)' '$(or $(NAME),$(VERSION))'
+
 .PHONY: clean
 clean: demo-clean ## Remove all that was built, the control plane too.
-	@rm -rf $(BIN)
+	@rm -rf $(BIN) $(DIST)
 
 ##@ What the rest is built on (each is built once)
 
@@ -152,3 +164,12 @@ $(BIN)/crane: $(INTEROP_MODULE)
 # golangci-lint with kube-api-linter in it.
 $(BIN)/golangci-lint: $(TOOLS_MODULE)
 	$(build-tool) sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter
+
+RELEASE_TOOLS := hack/release/tools/go.mod hack/release/tools/go.sum
+build-release-tool = @echo "building $(@F)"; cd hack/release/tools && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $@
+
+$(BIN)/cyclonedx-gomod: $(RELEASE_TOOLS)
+	$(build-release-tool) github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+
+$(BIN)/ca-roots.pem: $(RELEASE_TOOLS) hack/release/tools/caroots/main.go
+	@mkdir -p $(@D) && cd hack/release/tools && go run ./caroots >$@
