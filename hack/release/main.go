@@ -104,9 +104,10 @@ func (r *release) steps() []step {
 	}
 }
 
-// look finds the repository's root, the commit and its time.
+// look finds the repository's root, from the working folder if none is given, the
+// commit and its time.
 func (r *release) look(ctx context.Context) error {
-	top, err := output(ctx, "", "git", "rev-parse", "--show-toplevel")
+	top, err := output(ctx, r.root, "git", "rev-parse", "--show-toplevel")
 	if err != nil {
 		return err
 	}

@@ -24,9 +24,17 @@ import (
 // runs on, without what make release fetches and checks itself: bills of materials
 // and the chart.
 func TestARelease(t *testing.T) {
-	r := buildCopy(t)
+	root, err := controlplane.RepositoryDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	assets, err := controlplane.AssetsDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := buildCopy(t, root, assets)
 	t.Run("built again in another place it is the same to the byte", func(t *testing.T) {
-		again := buildCopy(t)
+		again := buildCopy(t, r.root, assets) // of what was built, whoever edits meanwhile
 		want, got := sumsOf(t, r), sumsOf(t, again)
 		if len(want) < 6 || want["SHA256SUMS"] == "" {
 			t.Errorf("the release has only %v", want)
@@ -68,19 +76,11 @@ func TestARelease(t *testing.T) {
 	t.Run("the image", func(t *testing.T) { theImage(t, r) })
 }
 
-// buildCopy copies the tree as it is to a folder of its own, commits it there, always
+// buildCopy copies the tree below root as it is to a folder of its own, commits it there, always
 // with the same result, and builds a release.
-func buildCopy(t *testing.T) *release {
+func buildCopy(t *testing.T, root, assets string) *release {
 	t.Helper()
 	dir := t.TempDir()
-	root, err := controlplane.RepositoryDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	assets, err := controlplane.AssetsDir()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, file := range strings.Split(runIn(t, root, "git", "ls-files", "--cached", "--others", "--exclude-standard"), "\n") {
 		data, err := os.ReadFile(filepath.Join(root, file))
 		if os.IsNotExist(err) {
@@ -106,7 +106,6 @@ func buildCopy(t *testing.T) *release {
 		kubectl: filepath.Join(assets, "kubectl"), roots: someRoots(t),
 		servers: []platform{{"linux", runtime.GOARCH}}, plugins: []platform{here},
 	}
-	t.Chdir(dir)
 	if err := r.look(t.Context()); err != nil {
 		t.Fatal(err)
 	}
