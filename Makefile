@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # Modules of this repository, as folders.
-MODULES := . sdk/go hack/controlplane hack/tools hack/interop hack/helm
+MODULES := . sdk/go hack/controlplane hack/tools hack/interop hack/helm hack/release/tools
 
 .DEFAULT_GOAL := help
 
@@ -116,14 +116,26 @@ mutants: controlplane registries $(BIN)/helm ## Break the code in known ways and
 	@go run ./hack/mutants $(ARGS)
 
 CHART_VERSION ?= 0.0.0-dev
+CHART_DIR ?= $(BIN)
 
 .PHONY: chart
-chart: $(BIN)/helm ## Package the Helm chart into bin/. CHART_VERSION: its version; VERSION: that of the image.
-	@$(BIN)/helm package charts/miniprogram-operator --version $(CHART_VERSION) --app-version $(VERSION) --destination $(BIN)
+chart: $(BIN)/helm ## Package the Helm chart into CHART_DIR (bin/). CHART_VERSION: its version; VERSION: that of the image.
+	@$(BIN)/helm package charts/miniprogram-operator --version '$(CHART_VERSION)' --app-version '$(VERSION)' --destination '$(CHART_DIR)'
+##@ To release it
+
+DIST := $(CURDIR)/dist
+
+.PHONY: release
+release: controlplane $(BIN)/cyclonedx-gomod $(BIN)/ca-roots.pem ## Build all of a release into dist/. VERSION=v0.1.0: where HEAD has no tag. ARGS=-with-changes: to try it.
+	@go run ./hack/release -version '$(VERSION)' -o '$(DIST)' $(ARGS)
+
+.PHONY: record-upgrade
+record-upgrade: controlplane registries ## Record an installation of REV (default: HEAD) as NAME, for the test that upgrades it.
+	@bash hack/record-upgrade.sh '$(or $(REV),HEAD)' '$(or $(NAME),$(VERSION))'
 
 .PHONY: clean
 clean: demo-clean ## Remove all that was built, the control plane too.
-	@rm -rf $(BIN)
+	@rm -rf $(BIN) $(DIST)
 
 ##@ What the rest is built on (each is built once)
 
@@ -164,3 +176,12 @@ $(BIN)/helm: hack/helm/go.mod hack/helm/go.sum
 # golangci-lint with kube-api-linter in it.
 $(BIN)/golangci-lint: $(TOOLS_MODULE)
 	$(build-tool) sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter
+
+RELEASE_TOOLS := hack/release/tools/go.mod hack/release/tools/go.sum
+build-release-tool = @echo "building $(@F)"; cd hack/release/tools && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $@
+
+$(BIN)/cyclonedx-gomod: $(RELEASE_TOOLS)
+	$(build-release-tool) github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+
+$(BIN)/ca-roots.pem: $(RELEASE_TOOLS) hack/release/tools/caroots/main.go
+	@mkdir -p $(@D) && cd hack/release/tools && go run ./caroots >$@

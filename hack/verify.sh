@@ -50,7 +50,7 @@ check "shell syntax" shell_syntax
 for module in "$@"; do
   check "module files of $module" tidy "$module"
 done
-for module in . sdk/go hack/tools; do
+for module in . sdk/go hack/tools hack/release/tools; do
   check "vet of $module" vet "$module"
 done
 check "generated files" generated

@@ -23,6 +23,8 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/miniprogram-dev/miniprogram-operator/internal/buildinfo"
 )
 
 // version is stamped in at build time.
@@ -84,6 +86,7 @@ func newRoot(streams genericiooptions.IOStreams) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate(buildinfo.Line("kubectl-miniprogram", version) + "\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)

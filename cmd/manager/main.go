@@ -20,6 +20,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/buildinfo"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/bundle"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/controller"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
@@ -35,7 +36,12 @@ func main() {
 	o.bind(flag.CommandLine)
 	logs := zap.Options{}
 	logs.BindFlags(flag.CommandLine)
+	printVersion := flag.Bool("version", false, "print the version and exit")
 	flag.Parse()
+	if *printVersion {
+		fmt.Println(buildinfo.Line("manager", version))
+		return
+	}
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logs)))
 	if err := run(ctrl.SetupSignalHandler(), o); err != nil {
 		ctrl.Log.Error(err, "the manager ends")

@@ -107,7 +107,8 @@ func newPlatform(b testing.TB, name string, approvals ...v1alpha1.ApprovalRule) 
 	return p
 }
 
-// build makes what every process of the manager needs: its binary, a registry, an identity.
+// build makes what every process of the manager needs: its binary, an identity, and a
+// registry where there is none yet.
 func (p *platform) build(b testing.TB, plane *controlplane.ControlPlane) {
 	b.Helper()
 	p.dir = b.TempDir()
@@ -116,7 +117,9 @@ func (p *platform) build(b testing.TB, plane *controlplane.ControlPlane) {
 	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("building the manager: %v\n%s", err, out)
 	}
-	p.registry = registrytest.Start(b, registrytest.Options{Dir: filepath.Join(p.dir, "registry")}).Host()
+	if p.registry == "" {
+		p.registry = registrytest.Start(b, registrytest.Options{Dir: filepath.Join(p.dir, "registry")}).Host()
+	}
 	identity, err := plane.ServiceAccount(b.Context(), "miniprogram-system", "miniprogram-manager")
 	must(b, err)
 	must(b, plane.WriteKubeconfig(filepath.Join(p.dir, "kubeconfig"), identity))

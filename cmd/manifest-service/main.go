@@ -20,6 +20,7 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
 
+	"github.com/miniprogram-dev/miniprogram-operator/internal/buildinfo"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/manifest"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/registry"
 )
@@ -33,6 +34,7 @@ const garbagePercent = 40
 var version = "dev"
 
 type flags struct {
+	version       bool
 	kubeconfig    string
 	namespace     string
 	from          string
@@ -92,11 +94,15 @@ func parse(arguments []string) (*flags, error) {
 	fs.StringVar(&f.registry.DockerConfig, "registry-credentials", "", "`file` in the form of a dockerconfigjson Secret; unset: none")
 	fs.DurationVar(&f.shutdownDelay, "shutdown-delay", 5*time.Second, "how long to go on serving, not ready, after SIGTERM")
 	fs.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "`level`: DEBUG, INFO, WARN or ERROR")
+	fs.BoolVar(&f.version, "version", false, "print the version and exit")
 	if err := fs.Parse(arguments); err != nil {
 		return nil, err
 	}
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("%q is no flag", fs.Arg(0))
+	}
+	if f.version {
+		return f, nil
 	}
 	if err := f.check(); err != nil {
 		return nil, err
@@ -135,6 +141,10 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "manifest-service:", err)
 		os.Exit(2)
+	}
+	if f.version {
+		fmt.Println(buildinfo.Line("manifest-service", version))
+		return
 	}
 	log := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: f.logLevel}))
 	klog.SetLogger(log)

@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -75,35 +72,6 @@ func (s *stack) applySupport(ctx context.Context) error {
 	var err error
 	s.people[support], err = s.accountConfig(ctx, support)
 	return err
-}
-
-// copyKeys waits for the public keys that the manager writes and puts them where
-// the manifest service reads them, as the kubelet does with a mounted ConfigMap.
-func (s *stack) copyKeys(ctx context.Context) error {
-	var keys corev1.ConfigMap
-	name := client.ObjectKey{Namespace: systemNamespace, Name: trustedKeys}
-	err := until(ctx, "the manager to write ConfigMap "+name.String(), time.Minute, s.tails(), func(ctx context.Context) error {
-		err := s.client.Get(ctx, name, &keys)
-		if err == nil && len(keys.Data) == 0 {
-			return errors.New("it is empty")
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(s.keysDir(), 0o700); err != nil {
-		return fmt.Errorf("creating the folder of keys: %w", err)
-	}
-	var all strings.Builder
-	for _, file := range slices.Sorted(maps.Keys(keys.Data)) {
-		if err := os.WriteFile(filepath.Join(s.keysDir(), file), []byte(keys.Data[file]), 0o600); err != nil {
-			return fmt.Errorf("writing the public keys: %w", err)
-		}
-		all.WriteString(keys.Data[file])
-	}
-	s.keys = all.String()
-	return nil
 }
 
 // clean removes what the last run left of the sample programs, so that the same

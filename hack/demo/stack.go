@@ -49,6 +49,8 @@ type stack struct {
 	people map[string]string
 	// keys are the public keys that the manager wrote, as a host app would pin them.
 	keys string
+	// unmountKeys ends what brings changed keys to the manifest service.
+	unmountKeys func()
 	// url is where host apps reach the manifest service.
 	url string
 }
@@ -209,7 +211,7 @@ func (s *stack) awaitManager(ctx context.Context) error {
 }
 
 func (s *stack) startService(ctx context.Context) (string, error) {
-	if err := s.copyKeys(ctx); err != nil {
+	if err := s.mountKeys(ctx); err != nil {
 		return "", err
 	}
 	kubeconfig, err := s.accountConfig(ctx, serviceAccount)
@@ -242,6 +244,9 @@ func (s *stack) serviceState() string { return s.path("manifest-service", "state
 // stopAll ends everything, what was started last first.
 func (s *stack) stopAll() error {
 	var errs []error
+	if s.unmountKeys != nil {
+		s.unmountKeys()
+	}
 	for _, part := range []*supervisor{s.service, s.manager} {
 		if part != nil {
 			errs = append(errs, part.stop())

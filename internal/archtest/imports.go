@@ -24,6 +24,7 @@ var layers = map[string]int{
 	"config/admission":    2,
 	"config/argocd":       2,
 	"internal/task":       2,
+	"internal/buildinfo":  2,
 	"internal/source":     2,
 	"internal/registry":   2,
 	"internal/signing":    2,

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
+
+// krewPlugin is a krew manifest (krew.googlecontainertools.github.com/v1alpha2).
+type krewPlugin struct {
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Metadata   krewMeta `json:"metadata"`
+	Spec       krewSpec `json:"spec"`
+}
+
+type krewMeta struct {
+	Name string `json:"name"`
+}
+
+type krewSpec struct {
+	Version          string         `json:"version"`
+	Homepage         string         `json:"homepage"`
+	ShortDescription string         `json:"shortDescription"`
+	Description      string         `json:"description"`
+	Platforms        []krewPlatform `json:"platforms"`
+}
+
+type krewPlatform struct {
+	Selector krewSelector `json:"selector"`
+	URI      string       `json:"uri"`
+	SHA256   string       `json:"sha256"`
+	Bin      string       `json:"bin"`
+}
+
+type krewSelector struct {
+	MatchLabels map[string]string `json:"matchLabels"`
+}
+
+// krew describes the plugin's archives; sums maps their names to SHA-256 in hex.
+func (r *release) krew(sums map[string]string) krewPlugin {
+	m := krewPlugin{
+		APIVersion: "krew.googlecontainertools.github.com/v1alpha2", Kind: "Plugin", Metadata: krewMeta{Name: strings.TrimPrefix(plugin, "kubectl-")},
+		Spec: krewSpec{
+			Version: r.version, Homepage: "https://github.com/miniprogram-dev/miniprogram-operator",
+			ShortDescription: "Check, hand in and roll out mini programs",
+			Description:      "Checks bundles of mini programs with the operator's own rules, hands them in,\nand follows and steers rollouts. Needs the miniprogram-operator in the cluster,\nbut for what it does offline.\n",
+		},
+	}
+	for _, p := range r.plugins {
+		name := r.pluginArchive(p)
+		m.Spec.Platforms = append(m.Spec.Platforms, krewPlatform{
+			Selector: krewSelector{MatchLabels: map[string]string{"os": p.os, "arch": p.arch}},
+			URI:      r.baseURL + "/" + r.version + "/" + name, SHA256: sums[name], Bin: p.binary(plugin),
+		})
+	}
+	return m
+}
+
+func (r *release) writeKrew(context.Context) error {
+	sums := map[string]string{}
+	for _, p := range r.plugins {
+		sum, err := sumOf(r.file(r.pluginArchive(p)))
+		if err != nil {
+			return err
+		}
+		sums[r.pluginArchive(p)] = sum
+	}
+	text, err := yaml.Marshal(r.krew(sums))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(r.file("miniprogram.yaml"), text, 0o644)
+}
+
+// writeManifests renders what an installation applies. The image is named by its
+// digest, so that nobody can put another one in its place.
+func (r *release) writeManifests(ctx context.Context) error {
+	folder := r.work("install")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	absolute, err := filepath.Abs(folder)
+	if err != nil {
+		return err
+	}
+	config, err := filepath.Rel(absolute, filepath.Join(r.root, "config", "default"))
+	if err != nil {
+		return err
+	}
+	overlay := fmt.Sprintf("resources: [%q]\nimages: [{name: miniprogram-operator, newName: %q, newTag: %q, digest: %q}]\n", config, r.image, r.version, r.digest)
+	if err := os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(overlay), 0o644); err != nil {
+		return err
+	}
+	for name, from := range map[string]string{"install.yaml": folder, "crds.yaml": filepath.Join(r.root, "config", "crd")} {
+		text, err := output(ctx, "", r.kubectl, "kustomize", from)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(r.file(name), []byte(text+"\n"), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeChart lets the chart be packaged, where there is one.
+func (r *release) writeChart(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(r.root, "charts", "miniprogram-operator")); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if _, err := output(ctx, r.root, "make", "--no-print-directory", "chart", "VERSION="+r.version,
+		"CHART_VERSION="+strings.TrimPrefix(r.version, "v"), "CHART_DIR="+absolute(r.out)); err != nil {
+		return err
+	}
+	charts, err := filepath.Glob(r.file("*.tgz"))
+	if err == nil && len(charts) == 0 {
+		err = fmt.Errorf("make chart left no package in %s", r.out)
+	}
+	return err
+}
+
+// writeBills writes what each binary is made of, read from the binary itself, with
+// the licences. One platform stands for all: the modules are the same.
+func (r *release) writeBills(ctx context.Context) error {
+	for _, name := range append([]string{plugin}, servers...) {
+		bill := r.file(name + "_" + r.version + ".cdx.json")
+		// A serial number is random, and the time is when somebody built it.
+		_, err := output(ctx, r.root, absolute(r.sbom), "bin", "-json", "-noserial", "-notimestamp", "-std", "-licenses", "-version", r.version,
+			"-output", absolute(bill), absolute(r.built(r.servers[0], name)))
+		if err != nil {
+			return err
+		}
+		if err := checkBill(bill); err != nil {
+			return fmt.Errorf("%s: %w", bill, err)
+		}
+	}
+	return nil
+}
+
+// checkBill requires that a bill of materials names modules, and licences of most.
+func checkBill(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var bill struct {
+		BOMFormat  string `json:"bomFormat"`
+		Components []struct {
+			Evidence struct {
+				Licenses []any `json:"licenses"`
+			} `json:"evidence"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(text, &bill); err != nil {
+		return err
+	}
+	licensed := 0
+	for _, component := range bill.Components {
+		if len(component.Evidence.Licenses) > 0 {
+			licensed++
+		}
+	}
+	if bill.BOMFormat != "CycloneDX" || len(bill.Components) == 0 || 2*licensed < len(bill.Components) {
+		return fmt.Errorf("%d components, of which %d have a licence, in format %q", len(bill.Components), licensed, bill.BOMFormat)
+	}
+	return nil
+}
+
+// writeSums writes SHA256SUMS as sha256sum -c reads it. The image's digest stands in
+// image.txt, and what is below it is named by digests.
+func (r *release) writeSums(context.Context) error {
+	entries, err := os.ReadDir(r.out)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	for _, entry := range entries { // sorted by name
+		if !entry.Type().IsRegular() {
+			continue
+		}
+		sum, err := sumOf(r.file(entry.Name()))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "%s  %s\n", sum, entry.Name())
+	}
+	return os.WriteFile(r.file("SHA256SUMS"), b.Bytes(), 0o644)
+}
+
+func sumOf(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// absolute is for commands that run in another folder; what is a name on the PATH
+// stays one.
+func absolute(file string) string {
+	if found, err := exec.LookPath(file); err == nil {
+		file = found
+	}
+	if whole, err := filepath.Abs(file); err == nil {
+		return whole
+	}
+	return file
+}
