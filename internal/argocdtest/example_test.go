@@ -1,0 +1,58 @@
+package argocdtest
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+// syncPolicy is what of an Application says how failed syncs are tried again.
+type syncPolicy struct {
+	Retry *struct {
+		Limit   int  `json:"limit"`
+		Refresh bool `json:"refresh"`
+	} `json:"retry"`
+}
+
+// A sync that is tried again is one that goes on, and no other commit is synced while
+// one does. So a retry has to take the newest commit, or the one that mends a mistake
+// waits for the mistake.
+func TestRetriesOfTheExampleTakeTheNewestCommit(t *testing.T) {
+	found := 0
+	for _, name := range []string{"groups.yaml", "platform.yaml"} {
+		data, err := os.ReadFile(filepath.Join("../../config/argocd/example/argocd", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, document := range bytes.Split(data, []byte("\n---\n")) {
+			var got struct {
+				Kind string `json:"kind"`
+				Spec struct {
+					SyncPolicy syncPolicy `json:"syncPolicy"`
+					Template   struct {
+						Spec struct {
+							SyncPolicy syncPolicy `json:"syncPolicy"`
+						} `json:"spec"`
+					} `json:"template"`
+				} `json:"spec"`
+			}
+			if err := yaml.Unmarshal(document, &got); err != nil {
+				t.Fatal(err)
+			}
+			policy := got.Spec.SyncPolicy
+			if got.Kind == "ApplicationSet" {
+				policy = got.Spec.Template.Spec.SyncPolicy
+			}
+			found++
+			if policy.Retry == nil || policy.Retry.Limit != -1 || !policy.Retry.Refresh {
+				t.Errorf("%s: %s: retry is %+v, want without limit and with refresh", name, got.Kind, policy.Retry)
+			}
+		}
+	}
+	if found != 2 {
+		t.Errorf("found %d applications", found)
+	}
+}
