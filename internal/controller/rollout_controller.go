@@ -78,7 +78,8 @@ const stalledAgain = time.Hour
 
 // recheck looks again when the move says so, if nothing else is sooner. That is also for a
 // Rollout that has stalled: its document has to be signed anew before it expires.
-func (s *rolloutScope) recheck(ctx context.Context, result ctrl.Result, err error) (ctrl.Result, error) {
+func (s *rolloutScope) recheck(ctx context.Context, outcome error) (ctrl.Result, error) {
+	result, err := task.Result(outcome)
 	if s.move.Recheck > 0 && errors.Is(err, reconcile.TerminalError(nil)) {
 		ctrl.LoggerFrom(ctx).Error(err, "The Rollout has stalled; it goes on when its spec is changed.")
 		return ctrl.Result{RequeueAfter: max(s.move.Recheck, stalledAgain)}, nil
@@ -128,8 +129,7 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if perr := r.writeStatus(ctx, s); perr != nil {
 		return unwritten(perr) // outranks err: running again finds both out again
 	}
-	result, err := task.Result(err)
-	return s.recheck(ctx, result, err)
+	return s.recheck(ctx, err)
 }
 
 // report makes the status of what the pass has found, and of no document that is not out.
