@@ -25,7 +25,8 @@ const rounds = 5
 //     70 % of its own greatest rate is asked of each, without coordinated omission
 //   - bytes: of the answer's body
 //
-// The last is about many documents; measureMany says what it reports.
+// The last two are about many documents and many streams of events; measureMany and
+// measureEvents say what they report.
 //
 // What a resolve does nginx cannot; it is compared with nginx's answer to a GET of the
 // document.
@@ -62,6 +63,11 @@ func BenchmarkManifest(b *testing.B) {
 	b.Run("50000", func(b *testing.B) {
 		for b.Loop() {
 			measureMany(b)
+		}
+	})
+	b.Run("events5000", func(b *testing.B) {
+		for b.Loop() {
+			measureEvents(b)
 		}
 	})
 }

@@ -54,6 +54,8 @@ type flags struct {
 	proxyHeader   string
 	streams       int
 	streamsEach   int
+	connections   int
+	connectsEach  int
 	profiles      bool
 	tlsCert       string
 	tlsKey        string
@@ -85,6 +87,8 @@ func parse(arguments []string) (*flags, error) {
 	fs.StringVar(&f.proxyHeader, "proxy-header", "X-Forwarded-For", "`header` in which they say it: X-Forwarded-For or Forwarded")
 	fs.IntVar(&f.streams, "max-streams", 5000, "how many host apps may listen for events at a time")
 	fs.IntVar(&f.streamsEach, "max-streams-per-address", 500, "how many of them from one client address")
+	fs.IntVar(&f.connections, "max-connections", 10_000, "how many connections host apps may have open")
+	fs.IntVar(&f.connectsEach, "max-connections-per-address", 2000, "how many of them from one client address; trusted proxies may have all")
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "PEM `file` with the certificate for -addr; unset: plain HTTP")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "PEM `file` with its key")
 	fs.StringVar(&f.registry.Host, "registry", "", "`host` of the registry, such as registry.example.com:5000")
@@ -129,6 +133,8 @@ func (f *flags) check() error {
 		return errors.New("-from is for serving without a cluster: -kubeconfig and -explain do not go with it")
 	case f.streams < 1 || f.streamsEach < 1:
 		return errors.New("-max-streams and -max-streams-per-address are at least 1")
+	case f.connections < 1 || f.connectsEach < 1:
+		return errors.New("-max-connections and -max-connections-per-address are at least 1")
 	}
 	return nil
 }
@@ -167,6 +173,7 @@ func run(ctx context.Context, f *flags, log logr.Logger) error {
 		PublicURL: f.publicURL, RunURL: f.runURL, RunCacheBytes: f.runCacheBytes, Explain: f.explain, Profiles: f.profiles, Log: log,
 		Limits: f.limits, TrustedProxies: f.proxies, ProxyHeader: f.proxyHeader,
 		MaxStreams: f.streams, MaxStreamsPerAddress: f.streamsEach,
+		MaxConnections: f.connections, MaxConnectionsPerAddress: f.connectsEach,
 	}
 	var err error
 	if f.from == "" {

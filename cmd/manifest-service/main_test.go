@@ -19,6 +19,7 @@ func TestFlags(t *testing.T) {
 		"proxies":                  {arguments: needed + " -trusted-proxies=10.0.0.0/8,2001:db8::1 -proxy-header=Forwarded"},
 		"a proxy by name":          {arguments: needed + " -trusted-proxies=ingress", want: `-trusted-proxies: "ingress" is neither an address nor a network such as 10.0.0.0/8`},
 		"no streams":               {arguments: needed + " -max-streams=0", want: "-max-streams and -max-streams-per-address are at least 1"},
+		"no connections":           {arguments: needed + " -max-connections-per-address=0", want: "-max-connections and -max-connections-per-address are at least 1"},
 		"a limit":                  {arguments: needed + " -address-limits=resolve=0"},
 		"an unknown limit":         {arguments: needed + " -address-limits=blobs=1", want: `invalid value "blobs=1" for flag -address-limits: there is no limit "blobs": there are resolve, explain, reports and events`},
 		"something that is a word": {arguments: needed + " serve", want: `"serve" is no flag`},

@@ -106,7 +106,7 @@ func (m *many) configMap(b *testing.B, n int, sequence int64) *corev1.ConfigMap 
 	}
 }
 
-func (m *many) publish(b *testing.B) {
+func (m *many) publishHostApps(b *testing.B) {
 	b.Helper()
 	for _, name := range m.hostApps {
 		text, err := delivery.MarshalHostApp(&delivery.HostAppConfig{Name: name, Availability: "Active"})
@@ -119,6 +119,11 @@ func (m *many) publish(b *testing.B) {
 		}, metav1.CreateOptions{})
 		must(b, err)
 	}
+}
+
+func (m *many) publish(b *testing.B) {
+	b.Helper()
+	m.publishHostApps(b)
 	creating, ctx := errgroup.WithContext(b.Context())
 	creating.SetLimit(16)
 	for n := range manyPrograms {

@@ -10,6 +10,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
@@ -71,8 +72,18 @@ func newRolloutScope(before *v1alpha1.Rollout, now time.Time) *rolloutScope {
 	}
 }
 
-// recheck looks again when the move says so, if nothing else is sooner.
-func (s *rolloutScope) recheck(result ctrl.Result, err error) (ctrl.Result, error) {
+// stalledAgain is the least time after which a Rollout that only a change of its spec can
+// help is looked at again.
+const stalledAgain = time.Hour
+
+// recheck looks again when the move says so, if nothing else is sooner. That is also for a
+// Rollout that has stalled: its document has to be signed anew before it expires.
+func (s *rolloutScope) recheck(ctx context.Context, outcome error) (ctrl.Result, error) {
+	result, err := task.Result(outcome)
+	if s.move.Recheck > 0 && errors.Is(err, reconcile.TerminalError(nil)) {
+		ctrl.LoggerFrom(ctx).Error(err, "The Rollout has stalled; it goes on when its spec is changed.")
+		return ctrl.Result{RequeueAfter: max(s.move.Recheck, stalledAgain)}, nil
+	}
 	if err == nil && s.move.Recheck > 0 && (result.RequeueAfter == 0 || s.move.Recheck < result.RequeueAfter) {
 		result.RequeueAfter = s.move.Recheck
 	}
@@ -118,7 +129,7 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if perr := r.writeStatus(ctx, s); perr != nil {
 		return unwritten(perr) // outranks err: running again finds both out again
 	}
-	return s.recheck(task.Result(err))
+	return s.recheck(ctx, err)
 }
 
 // report makes the status of what the pass has found, and of no document that is not out.

@@ -97,9 +97,13 @@ type streamTimes struct {
 	lifetime time.Duration
 	// retry is about how long a client is told to wait before it connects again.
 	retry time.Duration
+	// leaving is the same for those whose replica ends: all of them come back at once, to the others.
+	leaving time.Duration
 }
 
-var usualStreamTimes = streamTimes{heartbeat: 15 * time.Second, write: 10 * time.Second, lifetime: 30 * time.Minute, retry: 4 * time.Second}
+var usualStreamTimes = streamTimes{
+	heartbeat: 15 * time.Second, write: 10 * time.Second, lifetime: 30 * time.Minute, retry: 4 * time.Second, leaving: 10 * time.Second,
+}
 
 // about spreads what many clients do over half to one and a half times d.
 func about(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }
@@ -127,6 +131,9 @@ func (s *Service) getEvents(w http.ResponseWriter, r *http.Request, h *host) *Pr
 	if out.send(s.greeting(h.mark.id(), r.Header.Get("Last-Event-ID"))) {
 		why = s.follow(r, one, out)
 	}
+	if why == endedShutdown {
+		out.send(append(appendRetry(nil, s.streams.times.leaving), '\n'))
+	}
 	s.metrics.streamEnds.WithLabelValues(why).Inc()
 	return nil
 }
@@ -143,8 +150,7 @@ func beginEvents(w http.ResponseWriter) {
 // greeting is what a stream begins with: when to come back, and unless the client
 // knows the list as it is, that it should ask for it once.
 func (s *Service) greeting(id, last string) []byte {
-	text := strconv.AppendInt([]byte("retry: "), about(s.streams.times.retry).Milliseconds(), 10)
-	text = append(text, '\n')
+	text := appendRetry(nil, s.streams.times.retry)
 	if last == id {
 		return append(text, "\n"...)
 	}
@@ -207,6 +213,12 @@ func (s *Service) eventsOf(changed map[string]int64, overflow bool, id string) [
 	}
 	s.metrics.events.WithLabelValues(eventChanged).Add(float64(len(appIDs)))
 	return text
+}
+
+// appendRetry tells a client about when to come back; no two are told the same.
+func appendRetry(text []byte, wait time.Duration) []byte {
+	text = strconv.AppendInt(append(text, "retry: "...), about(wait).Milliseconds(), 10)
+	return append(text, '\n')
 }
 
 func appendEvent(text []byte, id string, e event) []byte {

@@ -351,6 +351,61 @@ func TestAClientThatStopsReadingIsCutOff(t *testing.T) {
 	}
 }
 
+// One that reads nothing keeps nobody from hearing at once what changed.
+func TestWhoDoesNotReadHoldsUpNobody(t *testing.T) {
+	f := newFixture(t)
+	f.hostApp(wallet())
+	f.service.streams.times.write = time.Minute
+	stuck, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 3)}}).DialContext(t.Context(), "tcp", f.server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stuck.Close()
+	fmt.Fprintf(stuck, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", eventsPath)
+	until(t, "its stream does not begin", func() bool { return f.service.streams.any("wallet") })
+	many := map[string]int64{}
+	for n := range maxPending + 1 { // each time it is to be told a reset
+		many[fmt.Sprint(n)] = 1
+	}
+	id := strings.Repeat("x", 60_000)
+	for one := f.streamFrom("127.0.0.3/32"); ; { // until a write to it takes for ever
+		f.service.streams.tell("wallet", many, id)
+		before := testutil.ToFloat64(f.service.metrics.events.WithLabelValues(eventReset))
+		for range 1000 {
+			runtime.Gosched()
+		}
+		one.mu.Lock()
+		waits := one.overflow
+		one.mu.Unlock()
+		if waits && testutil.ToFloat64(f.service.metrics.events.WithLabelValues(eventReset)) == before && before > 20 {
+			break
+		}
+	}
+	l := f.listen()
+	l.want(reset)
+	for n := range int64(20) {
+		f.publish(shop(sequence(2000 + n)))
+		l.want(changed("com.example.shop", 2000+n))
+	}
+	if n := testutil.ToFloat64(f.service.metrics.streams); n != 2 {
+		t.Errorf("%v streams are open, want 2: the one that does not read was cut off", n)
+	}
+}
+
+// streamFrom returns the stream of one address.
+func (f *fixture) streamFrom(network string) *stream {
+	x := f.service.streams
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for one := range x.byHost["wallet"] {
+		if one.network.String() == network {
+			return one
+		}
+	}
+	f.t.Fatalf("nobody listens from %s", network)
+	return nil
+}
+
 func TestATokenThatIsTakenBackEndsItsStreams(t *testing.T) {
 	for name, change := range map[string]func(*fixture){
 		"the token": func(f *fixture) { f.hostApp(wallet(withTokens(newToken))) },
@@ -434,6 +489,12 @@ func TestTheEndOfTheServiceEndsStreamsAndWaitsForNone(t *testing.T) {
 	f.publish(shop())
 	l.want(changed("com.example.shop", 1000))
 	end()
+	var wait int
+	if last := l.block(); !regexp.MustCompile(`^retry: [0-9]+$`).MatchString(last) {
+		t.Errorf("the last that it is told is %q", last)
+	} else if _, err := fmt.Sscanf(last, "retry: %d", &wait); err != nil || wait < 5000 || wait > 15000 {
+		t.Errorf("it is to come back after %d ms, want 5000 to 15000", wait)
+	}
 	l.want("end")
 	if err := <-ended; err != nil {
 		t.Errorf("the service ended with %v", err)

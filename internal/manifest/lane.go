@@ -3,10 +3,12 @@ package manifest
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -47,17 +49,19 @@ func newLane(l net.Listener, server *http.Server) *lane {
 
 func (n *lane) run() {
 	for {
-		conn, err := n.Listener.Accept()
+		conn, err := acceptPatiently(n.Listener, n.closed)
 		if err != nil {
 			n.failed <- err
 			return
 		}
-		tcp, ok := conn.(*net.TCPConn)
-		if !ok {
+		switch conn := conn.(type) {
+		case *net.TCPConn:
+			go n.serve(conn, conn)
+		case *guest:
+			go n.serve(conn.TCPConn, conn)
+		default:
 			n.hand(conn)
-			continue
 		}
-		go n.serve(tcp)
 	}
 }
 
@@ -149,8 +153,8 @@ type plainBody struct{ bytes.Reader }
 // Close does nothing.
 func (*plainBody) Close() error { return nil }
 
-// serve answers requests until the connection ends, or is net/http's.
-func (n *lane) serve(tcp *net.TCPConn) {
+// serve answers requests until the connection ends, or is net/http's. It is closed with owner.
+func (n *lane) serve(tcp *net.TCPConn, owner io.Closer) {
 	c := &plainConn{tcp: tcp, remote: tcp.RemoteAddr().String()}
 	c.plain.header, c.writer.header = http.Header{}, http.Header{}
 	handedOver := false
@@ -159,7 +163,7 @@ func (n *lane) serve(tcp *net.TCPConn) {
 		_ = recover()
 		n.forget(c)
 		if !handedOver {
-			_ = tcp.Close()
+			_ = owner.Close()
 		}
 	}()
 	patience := n.server.ReadHeaderTimeout // for the first request; then the connection may rest
@@ -177,7 +181,7 @@ func (n *lane) serve(tcp *net.TCPConn) {
 			if tcp.SetDeadline(time.Time{}) == nil {
 				handedOver = true
 				n.forget(c)
-				n.hand(&handedConn{TCPConn: tcp, first: bytes.Clone(c.buffer[:size])})
+				n.hand(&handedConn{TCPConn: tcp, owner: owner, first: bytes.Clone(c.buffer[:size])})
 			}
 			return
 		}
@@ -225,8 +229,15 @@ func (c *plainConn) fill() {
 // handedConn is a connection of which the first bytes were read already.
 type handedConn struct {
 	*net.TCPConn
+	owner io.Closer
 	first []byte
+	// unread: no handler has a request of it; count is told of those that net/http refuses then.
+	unread atomic.Bool
+	count  func(status int)
 }
+
+// Close closes it for its owner.
+func (c *handedConn) Close() error { return c.owner.Close() }
 
 func (c *handedConn) Read(b []byte) (int, error) {
 	if len(c.first) == 0 {

@@ -35,6 +35,8 @@ type metrics struct {
 	reports *prometheus.CounterVec
 	ignored *prometheus.CounterVec
 
+	connections   prometheus.Gauge
+	refused       *prometheus.CounterVec
 	limited       *prometheus.CounterVec
 	streams       prometheus.Gauge
 	streamEnds    *prometheus.CounterVec
@@ -79,6 +81,9 @@ func newMetrics() *metrics {
 			Help: "Reports of host apps that were counted, by event."}, []string{"event"}),
 		ignored: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "reports_ignored_total",
 			Help: "Reports that were not counted, by reason: event, version or repeated."}, []string{"reason"}),
+		connections: gauge("connections", "Connections of host apps that are open."),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "connections_refused_total",
+			Help: "Connections that were turned away, by what had too many: total or address."}, []string{"limit"}),
 		limited: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "limited_total",
 			Help: "Requests that were refused because their client address asked too often, by what they asked for."}, []string{"limit"}),
 		streams: gauge("event_streams", "Streams of events that are open."),
@@ -90,7 +95,7 @@ func newMetrics() *metrics {
 	}
 	m.registry.MustRegister(m.requests, m.durations, m.documents, m.hostApps, m.changed, m.swaps, m.rejected, m.kept,
 		m.watchFails, m.keyFails, m.diskFails, m.blobs, m.blobCached, m.blobLoaded, m.unpacked, m.unpackedBytes,
-		m.reports, m.ignored, m.limited, m.streams, m.streamEnds, m.events, m.eventsDropped,
+		m.reports, m.ignored, m.connections, m.refused, m.limited, m.streams, m.streamEnds, m.events, m.eventsDropped,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

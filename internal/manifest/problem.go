@@ -1,9 +1,12 @@
 package manifest
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // Codes of problems: what a program compares, never changed.
@@ -36,6 +39,13 @@ const (
 	CodeBusy                = "Busy"                // too many at a time; try again
 	CodeTooManyRequests     = "TooManyRequests"     // the client's address asks too often; see Retry-After
 	CodeInternal            = "Internal"            // a defect of the service
+
+	// Of requests that no handler ever sees, see refusal.go.
+	CodeMalformedRequest      = "MalformedRequest"      // it is no HTTP, or could be read in two ways
+	CodeHeadersTooLarge       = "HeadersTooLarge"       // over 16 KiB
+	CodeUnknownExpectation    = "UnknownExpectation"    // an Expect header other than 100-continue
+	CodeUnknownTransferCoding = "UnknownTransferCoding" // other than chunked
+	CodeUnknownVersion        = "UnknownVersion"        // of HTTP
 )
 
 // kinds give each code its status and title.
@@ -71,6 +81,12 @@ var kinds = map[string]struct {
 	CodeBusy:                {http.StatusServiceUnavailable, "Too many ask at a time"},
 	CodeTooManyRequests:     {http.StatusTooManyRequests, "Too many requests"},
 	CodeInternal:            {http.StatusInternalServerError, "The service failed"},
+
+	CodeMalformedRequest:      {http.StatusBadRequest, "The request cannot be read"},
+	CodeHeadersTooLarge:       {http.StatusRequestHeaderFieldsTooLarge, "The request's headers are too large"},
+	CodeUnknownExpectation:    {http.StatusExpectationFailed, "What the request expects is not known"},
+	CodeUnknownTransferCoding: {http.StatusNotImplemented, "The request's transfer coding is not known"},
+	CodeUnknownVersion:        {http.StatusHTTPVersionNotSupported, "The version of HTTP is not known"},
 }
 
 // Problem is the body of every error: application/problem+json (RFC 9457).
@@ -106,14 +122,23 @@ func (p *Problem) because(cause error) *Problem {
 }
 
 func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
-	text, err := marshal(p)
-	if err != nil {
-		panic("a problem has only strings and a number: " + err.Error())
-	}
 	h := w.Header()
 	// What the handler may have set for the answer that it did not give.
 	for _, name := range []string{"Etag", "Content-Encoding", "Repr-Digest", "Last-Modified", "Vary"} {
 		h.Del(name)
+	}
+	text := p.describe(h)
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(text) // the client has gone: nobody to tell
+	}
+}
+
+// describe sets the headers, and returns the body.
+func (p *Problem) describe(h http.Header) []byte {
+	text, err := marshal(p)
+	if err != nil {
+		panic("a problem has only strings and a number: " + err.Error())
 	}
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(text)))
@@ -128,8 +153,18 @@ func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 	if p.challenge != "" {
 		h.Set("WWW-Authenticate", p.challenge)
 	}
-	w.WriteHeader(p.Status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(text) // the client has gone: nobody to tell
+	return text
+}
+
+// raw is the whole answer to a request that no handler sees; the connection ends with it.
+func (p *Problem) raw(method string) []byte {
+	h := http.Header{"Date": {httpDate(time.Now())}}
+	text := p.describe(h)
+	answer := http.Response{
+		StatusCode: p.Status, ProtoMajor: 1, ProtoMinor: 1, Header: h, Body: io.NopCloser(bytes.NewReader(text)),
+		ContentLength: int64(len(text)), Close: true, Request: &http.Request{Method: method},
 	}
+	var out bytes.Buffer
+	_ = answer.Write(&out) // a buffer takes everything
+	return out.Bytes()
 }

@@ -77,7 +77,7 @@ func (s *Service) route(pattern string, h handler, methods ...string) http.Handl
 		w := &statusWriter{ResponseWriter: rw}
 		// Where a body ends that comes in chunks, a proxy in front may see otherwise: what
 		// follows it on the connection is not read as a request (RFC 9112, section 6.1).
-		if s.draining.Load() || len(r.TransferEncoding) > 0 {
+		if s.draining.Load() || len(r.TransferEncoding) > 0 || s.door.crowded() {
 			w.Header().Set("Connection", "close")
 		}
 		defer func() {

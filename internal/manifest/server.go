@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -53,7 +54,7 @@ func (s *Service) Serve(ctx context.Context, o ServeOptions) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	failed := make(chan error, 3)
-	go func() { failed <- serving(public, o.Public) }()
+	go func() { failed <- serving(public, s.door.guard(o.Public, o.TLSCert != "")) }()
 	go func() { failed <- serving(private, o.Private) }()
 	go func() { failed <- s.Run(background) }()
 	s.log.Info("Serving.", "public", o.Public.Addr().String(), "private", o.Private.Addr().String(), "tls", o.TLSCert != "")
@@ -88,7 +89,7 @@ func (s *Service) drain(public *http.Server, o *ServeOptions) error {
 }
 
 func (s *Service) server(h http.Handler) *http.Server {
-	return &http.Server{
+	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
@@ -98,6 +99,8 @@ func (s *Service) server(h http.Handler) *http.Server {
 		// What clients do wrong with a connection is no error of ours.
 		ErrorLog: slog.NewLogLogger(logr.ToSlogHandler(s.log.V(1)), slog.LevelInfo),
 	}
+	tellRefusals(server, func(status int) { s.metrics.requests.WithLabelValues(unread, strconv.Itoa(status)).Inc() })
+	return server
 }
 
 func (s *Service) publicServer(ctx context.Context, o *ServeOptions) (*http.Server, error) {

@@ -66,6 +66,9 @@ type Options struct {
 	// MaxStreams bounds how many host apps may listen for events at a time, and
 	// MaxStreamsPerAddress how many from one client address. Zero: 5000 and 500.
 	MaxStreams, MaxStreamsPerAddress int
+	// MaxConnections bounds how many connections host apps may have open, and
+	// MaxConnectionsPerAddress how many from one client address. Zero: 10000 and 2000.
+	MaxConnections, MaxConnectionsPerAddress int
 	// Profiles lets the private address serve profiles of the running program.
 	Profiles bool
 	// ReloadEvery is how often files are looked at for changes. Zero: 5 s.
@@ -100,6 +103,7 @@ type Service struct {
 	addresses  addresses
 	clients    *clients
 	streams    *streams
+	door       *door
 	// toldProxy: the log has that there seems to be a proxy that is not trusted.
 	toldProxy atomic.Bool
 }
@@ -117,6 +121,7 @@ func New(o Options) (*Service, error) {
 	s := &Service{options: o, log: o.Log, metrics: newMetrics(), explainers: make(chan struct{}, explainersAtOnce)}
 	s.addresses = addresses{proxies: o.TrustedProxies, header: o.ProxyHeader}
 	s.clients, s.streams = newClients(o.Limits), newStreams(o.MaxStreams, o.MaxStreamsPerAddress, s.metrics)
+	s.door = newDoor(o.MaxConnections, o.MaxConnectionsPerAddress, s.addresses.trusts, s.metrics)
 	s.store = newStore(o.Log, s.metrics, o.Now, keys)
 	s.store.swapped = s.announce
 	s.counts, s.instance, s.started = newCounts(s.store.current.Load), newInstance(), o.Now()
@@ -160,6 +165,7 @@ func (o *Options) complete() error {
 	o.CacheBytes = cmp.Or(o.CacheBytes, 4<<30)
 	o.MaxBlobBytes = cmp.Or(o.MaxBlobBytes, 1<<30)
 	o.MaxStreams, o.MaxStreamsPerAddress = cmp.Or(o.MaxStreams, 5000), cmp.Or(o.MaxStreamsPerAddress, 500)
+	o.MaxConnections, o.MaxConnectionsPerAddress = cmp.Or(o.MaxConnections, 10_000), cmp.Or(o.MaxConnectionsPerAddress, 2000)
 	o.ReloadEvery = cmp.Or(o.ReloadEvery, 5*time.Second)
 	if o.Now == nil {
 		o.Now = time.Now

@@ -114,6 +114,9 @@ func TestNoRequestHidesInAnother(t *testing.T) {
 		"no host":                                 {"GET /v1/keys HTTP/1.1\r\n\r\n" + hidden, []int{400}},
 		"a body of a GET that looks like one":     {fmt.Sprintf("GET /v1/keys HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(hidden), hidden), []int{200}},
 		"an old client's chunks":                  {"POST /v1/hosts/wallet/resolve HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked + hidden, []int{415}},
+		"a chunk with an extension":               {post("Transfer-Encoding: chunked\r\n", strings.Replace(chunked, "\r\n", ";a=b\r\n", 1)+hidden), []int{200}},
+		"an extension that a line feed ends":      {post("Transfer-Encoding: chunked\r\n", strings.Replace(chunked, "\r\n", ";a\n", 1)+hidden), []int{400}},
+		"a trailer that is a header":              {post("Transfer-Encoding: chunked\r\n", strings.Replace(chunked, "0\r\n\r\n", "0\r\nContent-Length: 1\r\n\r\n", 1)+hidden), []int{200}},
 		"a chunk of a size that is none":          {post("Transfer-Encoding: chunked\r\n", "-1\r\n"+hidden), []int{400}},
 		"a body that ends early":                  {post("Content-Length: 100\r\n", body), []int{400}},
 		"more headers than there may be":          {post("X-A: "+strings.Repeat("b", 2*maxHeaderBytes)+"\r\n"+length, body+hidden), []int{431}},
@@ -122,6 +125,9 @@ func TestNoRequestHidesInAnother(t *testing.T) {
 		"no HTTP":                                 {"\x16\x03\x01\x02\x00" + hidden, []int{400}},
 		"a request line with something behind it": {"GET /v1/keys HTTP/1.1 HTTP/1.1\r\nHost: a\r\n\r\n" + hidden, []int{400}},
 		"a version that there is not":             {"GET /v1/keys HTTP/3.7\r\nHost: a\r\n\r\n" + hidden, []int{505}},
+		"a good one, and one with both behind it": {"GET " + shopPath + " HTTP/1.1\r\nHost: a\r\n\r\n" + post("Transfer-Encoding: chunked\r\nContent-Length: 6\r\n", chunked+hidden), []int{200, 200}},
+		"a body of a GET of the lane":             {fmt.Sprintf("GET %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", shopPath, len(hidden), hidden), []int{200}},
+		"a lane's line that a line feed ends":     {"GET " + shopPath + " HTTP/1.1\nHost: a\r\n\r\n" + hidden, []int{200, 200}},
 		"a path that leads out":                   {"GET /v1/hosts/../keys HTTP/1.1\r\nHost: a\r\n\r\n" + hidden, []int{404, 200}},
 	} {
 		t.Run(name, func(t *testing.T) {
