@@ -131,6 +131,9 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 		Guards:      guards,
 		Now:         time.Now,
 	}
+	if o.journal {
+		shared.Journal = &controller.Journal{Registry: artifacts}
+	}
 	return controller.Setup(ctx, mgr, &controller.MiniProgramVersionReconciler{
 		Shared: shared, Registry: artifacts, Limits: limits, TempDir: o.tempDir, Packer: agent, Concurrency: o.concurrency,
 		HTTP: source.NewHTTP(transport, fetch, agent),

@@ -37,7 +37,7 @@ type options struct {
 	keyTimes                               signing.Times
 	maxBundleBytes                         int64
 	metricsAddr, probeAddr                 string
-	leaderElect                            bool
+	leaderElect, journal                   bool
 }
 
 func (o *options) bind(fs *flag.FlagSet) {
@@ -72,6 +72,7 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.Int64Var(&o.maxBundleBytes, "max-bundle-bytes", bundle.DefaultLimits().ArchiveBytes, "largest bundle, in bytes")
 	fs.StringVar(&o.metricsAddr, "metrics-bind-address", "127.0.0.1:8080", "address of the metrics; 0 turns them off")
 	fs.StringVar(&o.probeAddr, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 turns them off")
+	fs.BoolVar(&o.journal, "journal", true, "keep every document that is published in the registry too, below journal.v1 under the prefix, with who approved it; see docs/audit.md")
 	fs.BoolVar(&o.leaderElect, "leader-elect", true, "work only while this replica holds the lease")
 }
 

@@ -20,6 +20,7 @@ var layers = map[string]int{
 	"internal/delivery":  1,
 	"internal/detect":    1,
 	"internal/schedule":  1,
+	"internal/journal":   1,
 	// Go embeds only what lies beside or below it, so the policies are a package where they stand.
 	"config/admission":    2,
 	"config/argocd":       2,

@@ -239,11 +239,11 @@ func (p *played) publishedMaps(t testing.TB) []corev1.ConfigMap {
 }
 
 // awaitCachedApproval waits until the manager's cache shows a version approved.
-func (p *played) awaitCachedApproval(t testing.TB, name string) {
+func (g *group) awaitCachedApproval(t testing.TB, name string) {
 	t.Helper()
 	eventually(t, "the cache has "+name+" approved", func() string {
 		var v v1alpha1.MiniProgramVersion
-		if err := p.shared.Client.Get(ctx(t), client.ObjectKey{Namespace: p.ns, Name: name}, &v); err != nil {
+		if err := g.shared.Client.Get(ctx(t), client.ObjectKey{Namespace: g.ns, Name: name}, &v); err != nil {
 			return err.Error()
 		}
 		if got := condition(v.Status.Conditions, v1alpha1.ConditionApproved); len(got) < 4 || got[:4] != "True" {

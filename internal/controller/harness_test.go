@@ -125,17 +125,21 @@ func theWorldFor(t testing.TB) *world {
 
 func startWorld(t testing.TB) *world {
 	ctrl.SetLogger(logr.Discard())
-	cp := controlplane.ForTest(t)
-	ctx := context.Background()
-	if err := controlplane.Apply(ctx, cp.Admin(), filepath.Join(repositoryRoot(t), "config", "install")); err != nil {
-		t.Fatal(err)
-	}
 	dir, err := os.MkdirTemp("", "registry-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	reg, err := registrytest.Run(ctx, registrytest.Options{Dir: dir})
+	reg, err := registrytest.Run(context.Background(), registrytest.Options{Dir: dir})
 	if err != nil {
+		t.Fatal(err)
+	}
+	return startWorldOn(context.Background(), t, controlplane.ForTest(t), reg)
+}
+
+// startWorldOn installs everything on a control plane and runs the manager until running ends.
+func startWorldOn(running context.Context, t testing.TB, cp *controlplane.ControlPlane, reg *registrytest.Registry, prepare ...func(*world)) *world {
+	ctx := context.Background()
+	if err := controlplane.Apply(ctx, cp.Admin(), filepath.Join(repositoryRoot(t), "config", "install")); err != nil {
 		t.Fatal(err)
 	}
 	w := &world{cp: cp, registry: reg, scheme: runtime.NewScheme()}
@@ -167,7 +171,10 @@ func startWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.startManager(t, identity)
+	for _, do := range prepare {
+		do(w)
+	}
+	w.startManager(running, t, identity)
 	return w
 }
 
@@ -183,8 +190,8 @@ func (w *world) client(t testing.TB, cfg *rest.Config) client.Client {
 // as returns a client of a person.
 func (w *world) as(t testing.TB, user string) client.Client { return w.client(t, w.cp.User(user)) }
 
-// startManager runs the reconcilers in this process until it ends.
-func (w *world) startManager(t testing.TB, cfg *rest.Config) {
+// startManager runs the reconcilers in this process until running ends.
+func (w *world) startManager(running context.Context, t testing.TB, cfg *rest.Config) {
 	t.Helper()
 	skip := true
 	kept, err := controller.CacheByObject(publishedNamespace)
@@ -221,9 +228,10 @@ func (w *world) startManager(t testing.TB, cfg *rest.Config) {
 		},
 		Enforcement: controller.NewEnforcement(direct, mgr.GetCache(), systemNamespace, publishedNamespace),
 		Guards:      w.watcher(t, direct),
+		Journal:     &controller.Journal{Registry: artifacts},
 		Now:         time.Now,
 	}
-	err = controller.Setup(context.Background(), mgr, &controller.MiniProgramVersionReconciler{
+	err = controller.Setup(running, mgr, &controller.MiniProgramVersionReconciler{
 		Shared: w.shared, Registry: artifacts, Limits: bundle.DefaultLimits(), TempDir: os.TempDir(), Packer: "test", Concurrency: 4, DeletionGrace: time.Second,
 		HTTP: source.NewHTTP(transport, limits, "test"), OCI: source.NewOCI(transport, limits, "test", artifacts.Place()),
 	})
@@ -231,7 +239,7 @@ func (w *world) startManager(t testing.TB, cfg *rest.Config) {
 		t.Fatal(err)
 	}
 	go func() {
-		if err := mgr.Start(context.Background()); err != nil {
+		if err := mgr.Start(running); err != nil {
 			fmt.Fprintln(os.Stderr, "the manager ended:", err)
 		}
 	}()
@@ -264,7 +272,12 @@ type group struct {
 func newGroup(t testing.TB, roles ...string) *group {
 	t.Helper()
 	w := theWorldFor(t)
-	g := &group{world: w, ns: w.cp.Namespace(t)}
+	return newGroupIn(t, w, w.cp.Namespace(t), roles...)
+}
+
+func newGroupIn(t testing.TB, w *world, namespace string, roles ...string) *group {
+	t.Helper()
+	g := &group{world: w, ns: namespace}
 	g.host, g.label = "host-"+g.ns, g.ns
 	g.danaName, g.rosaName = "dana-"+g.ns, "rosa-"+g.ns
 	for _, user := range []string{"dana", "rosa", "piet", "olu"} {

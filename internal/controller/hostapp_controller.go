@@ -94,8 +94,15 @@ func (r *HostAppReconciler) publish(ctx context.Context, s *hostScope) error {
 	if err != nil {
 		return err
 	}
-	return r.applyPublished(ctx, delivery.HostAppConfigMap(s.host.Name),
-		map[string]string{delivery.DocumentLabel: delivery.KindHostApp}, map[string]string{delivery.KeyHostApp: data})
+	name := delivery.HostAppConfigMap(s.host.Name)
+	existing, err := r.findPublished(ctx, name)
+	if err != nil {
+		return err
+	}
+	all := r.hostAppItem(existing, config)
+	all[delivery.KeyHostApp] = data
+	_, err = r.applyOver(ctx, existing, name, map[string]string{delivery.DocumentLabel: delivery.KindHostApp}, all)
+	return err
 }
 
 // withdraw deletes the configuration of a host app that is gone. What the

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -123,12 +124,7 @@ func (r *KeysReconciler) signAnew(ctx context.Context, set *signing.Set) (bool, 
 // replaceEnvelope writes only over what was read: a step that was published meanwhile
 // is newer.
 func (r *KeysReconciler) replaceEnvelope(ctx context.Context, cm *corev1.ConfigMap, envelope []byte) error {
-	data := map[string]string{}
-	for _, key := range []string{delivery.KeyDocument, delivery.KeySequence, delivery.KeyPercent, delivery.KeyRepository, delivery.KeyWritten} {
-		if value, ok := cm.Data[key]; ok {
-			data[key] = value
-		}
-	}
+	data := maps.Clone(cm.Data)
 	data[delivery.KeyEnvelope] = string(envelope)
 	out := applycorev1.ConfigMap(cm.Name, cm.Namespace).WithLabels(cm.Labels).WithData(data).WithResourceVersion(cm.ResourceVersion)
 	err := r.Client.Apply(ctx, out, client.FieldOwner(FieldManager), client.ForceOwnership)

@@ -91,7 +91,7 @@ func (r *RolloutReconciler) candidate(ctx context.Context, s *rolloutScope, v *v
 	if err != nil {
 		return nil, err
 	}
-	s.question = j.question
+	s.question, s.judged = j.question, versionBasis(v, j)
 	reason, message, err := r.contentHold(ctx, v, s.program, j.policies, asked)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/gate"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/journal"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/ledger"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
@@ -37,6 +38,8 @@ type rolloutScope struct {
 	// was not looked at.
 	version  *v1alpha1.MiniProgramVersion
 	question gate.Question
+	// judged is what the journal is told about the version; nil: it was not judged.
+	judged *journal.Version
 	// stepReviews are all that name the rollout; taken are the names of the version's Reviews.
 	stepReviews []v1alpha1.Review
 	taken       map[string]bool
@@ -108,7 +111,7 @@ func (r *RolloutReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	err := task.Run(ctx, s, []task.Task[rolloutScope]{
 		{Name: "hold on deletion", Run: r.ensureFinalizer},
 		{Name: "find the program", Run: r.gatherProgram},
-		{Name: "give way", Run: r.giveWay},
+		{Name: "give way, or go on from the journal", Run: r.giveWayOrTakeUp},
 		{Name: "gather", Run: r.gather},
 		{Name: "decide", Run: r.decide},
 		{Name: "record what is taken back", Run: r.recordTakeBack},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -100,12 +101,14 @@ func (r *RolloutReconciler) writeDocument(ctx context.Context, s *rolloutScope, 
 	// A write that is given up cannot take effect much later than its time in the ConfigMap says.
 	ctx, cancel := context.WithTimeout(ctx, documentWrite)
 	defer cancel()
-	now, err := r.applyOver(ctx, there, name, labels, map[string]string{
+	data := map[string]string{
 		delivery.KeyEnvelope: string(envelope), delivery.KeyDocument: string(payload),
 		delivery.KeySequence: strconv.FormatInt(st.Sequence, 10), delivery.KeyPercent: st.Percent,
 		delivery.KeyRepository: delivery.Repositories(s.before.Namespace+"/"+s.before.Spec.MiniProgramRef.Name, st),
 		delivery.KeyWritten:    written.Format(time.RFC3339),
-	})
+	}
+	maps.Copy(data, r.journalItem(s, there, envelope))
+	now, err := r.applyOver(ctx, there, name, labels, data)
 	if err != nil {
 		return err
 	}

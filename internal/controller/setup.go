@@ -27,6 +27,11 @@ func Setup(ctx context.Context, mgr ctrl.Manager, versions *MiniProgramVersionRe
 			return err
 		}
 	}
+	if shared.Journal != nil {
+		if err := (&JournalReconciler{Shared: shared}).SetupWithManager(mgr); err != nil {
+			return err
+		}
+	}
 	if shared.Guards != nil {
 		if err := mgr.Add(shared.Guards); err != nil {
 			return err

@@ -47,6 +47,8 @@ type Shared struct {
 	Pace *Pace
 	// Guards measures guardrails. Nil: nothing is measured, and what has a guardrail does not grow.
 	Guards *analysis.Watcher
+	// Journal keeps in the registry what was published; nil: nothing does.
+	Journal *Journal
 	// Now is the clock.
 	Now func() time.Time
 }

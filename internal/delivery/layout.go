@@ -44,6 +44,12 @@ const (
 	// which the manager publishes, separated by spaces. It needs no signature: what is read there is
 	// checked against digests that the document names.
 	KeyRepository = "repository"
+	// KeyBasis, KeyRecord and KeyBacklog are for the journal (internal/journal): what the document
+	// rests on, the recorded status that it is made of, and what was here before and is not known
+	// to be in the journal. Nothing that is handed out depends on them.
+	KeyBasis   = "basis"
+	KeyRecord  = "record"
+	KeyBacklog = "backlog"
 	// KeyHostApp is the JSON of HostAppConfig in a host app's ConfigMap.
 	KeyHostApp = "hostapp"
 	// KeyChain is the JSON of the chain of key documents, as host apps get it. Beside it,

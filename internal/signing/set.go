@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/miniprogram-dev/miniprogram-operator/internal/journal"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/dsse"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/keychain"
@@ -66,6 +67,14 @@ func (s *Set) Sign(payload []byte) ([]byte, error) {
 func (s *Set) SignPreview(payload []byte) ([]byte, error) {
 	return seal(s.signers, document.PreviewPayloadType, payload)
 }
+
+// SignEntry is Sign for the bytes of an entry of the journal.
+func (s *Set) SignEntry(payload []byte) ([]byte, error) {
+	return seal(s.signers, journal.PayloadType, payload)
+}
+
+// Believed are the public keys whose signatures count.
+func (s *Set) Believed() []dsse.Key { return slices.Clone(s.believed) }
 
 func seal(signers []*Signer, payloadType string, payload []byte) ([]byte, error) {
 	e, err := dsse.Sign(signers[0].private, payloadType, payload)

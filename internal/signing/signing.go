@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/miniprogram-dev/miniprogram-operator/internal/journal"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/dsse"
 )
@@ -50,6 +51,11 @@ type Signer struct {
 // the same envelope.
 func (s *Signer) Sign(payload []byte) ([]byte, error) {
 	return seal([]*Signer{s}, document.PayloadType, payload)
+}
+
+// SignEntry is Sign for the bytes of an entry of the journal.
+func (s *Signer) SignEntry(payload []byte) ([]byte, error) {
+	return seal([]*Signer{s}, journal.PayloadType, payload)
 }
 
 // Verify returns the document in an envelope that this signer made.
