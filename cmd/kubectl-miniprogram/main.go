@@ -92,6 +92,7 @@ func newRoot(streams genericiooptions.IOStreams) *cobra.Command {
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	root.AddCommand(newCheck(streams), newPush(streams), newFindings(streams), newPolicy(streams), newConfig(streams),
-		newRollout(streams), newAction(streams, rollback), newExplain(streams), newKeys(streams), newPreview(streams), newAudit(streams))
+		newRollout(streams), newAction(streams, rollback), newExplain(streams), newKeys(streams), newPreview(streams), newAudit(streams),
+		newRegistry(streams), newDoctor(streams))
 	return root
 }

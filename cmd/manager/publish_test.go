@@ -68,6 +68,8 @@ type platform struct {
 	manager *child.Process
 	// sources is the URL of bundles, dir has the manager's files, and registry is its host.
 	sources, dir, registry string
+	// artifacts is the registry that it has at first.
+	artifacts *registrytest.Registry
 	// writes are those of versions' after their creation.
 	writes atomic.Int64
 }
@@ -118,7 +120,8 @@ func (p *platform) build(b testing.TB, plane *controlplane.ControlPlane) {
 		b.Fatalf("building the manager: %v\n%s", err, out)
 	}
 	if p.registry == "" {
-		p.registry = registrytest.Start(b, registrytest.Options{Dir: filepath.Join(p.dir, "registry")}).Host()
+		p.artifacts = registrytest.Start(b, registrytest.Options{Dir: filepath.Join(p.dir, "registry")})
+		p.registry = p.artifacts.Host()
 	}
 	identity, err := plane.ServiceAccount(b.Context(), "miniprogram-system", "miniprogram-manager")
 	must(b, err)

@@ -36,6 +36,8 @@ type artifactStore interface {
 	Publish(ctx context.Context, a registry.Artifact) (registry.Published, error)
 	Resolve(ctx context.Context, repository, reference string) (*registry.Existing, error)
 	Delete(ctx context.Context, repository, manifestDigest string) error
+	Exists(ctx context.Context, repository, manifestDigest string) error
+	FullName(repository string) string
 	inspection.Store
 }
 
@@ -77,6 +79,8 @@ type versionScope struct {
 	// recorded of them holds.
 	checkedPolicies bool
 	judgment        *judgment
+	// elsewhere tells that the artifact is not in the registry of now; empty: it is.
+	elsewhere string
 	// again is when to look at the artifact's deletion again; nil: a watch tells.
 	again *time.Time
 }
@@ -104,6 +108,7 @@ func (r *MiniProgramVersionReconciler) Reconcile(ctx context.Context, req ctrl.R
 		{Name: "resolve source", Run: r.resolveSource},
 		{Name: "hold on deletion", Run: r.holdArtifact},
 		{Name: "package", Run: r.packageBundle},
+		{Name: "follow the registry", Run: r.followRegistry},
 		{Name: "keep the history short", Run: r.retire},
 		{Name: "judge reviews", Run: r.judge},
 		{Name: "check policies", Run: r.checkPolicies},

@@ -28,6 +28,9 @@ func reportVersion(s *versionScope, err error, now metav1.Time) {
 		done = "its artifact is deleted in the registry, as older than those that are kept"
 		set(v1alpha1.ConditionVerified, metav1.ConditionTrue, "Checked", verifiedMessage(st))
 		set(v1alpha1.ConditionPublished, metav1.ConditionFalse, reasonArtifactDeleted, "see condition "+v1alpha1.ConditionArtifactDeleted)
+	case st.Artifact != nil && s.elsewhere != "":
+		set(v1alpha1.ConditionVerified, metav1.ConditionTrue, "Checked", verifiedMessage(st))
+		set(v1alpha1.ConditionPublished, metav1.ConditionFalse, reasonArtifactElsewhere, s.elsewhere)
 	case st.Artifact != nil:
 		set(v1alpha1.ConditionVerified, metav1.ConditionTrue, "Checked", verifiedMessage(st))
 		set(v1alpha1.ConditionPublished, metav1.ConditionTrue, "Pushed", st.Artifact.Repository+"@"+st.Artifact.Digest)

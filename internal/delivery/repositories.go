@@ -19,7 +19,7 @@ func Repositories(own string, st *v1alpha1.RolloutStatus) string {
 		}
 	}
 	for _, v := range served {
-		if r := belowPrefix(v.Repository); r != "" && !slices.Contains(all, r) {
+		if r := BelowPrefix(v.Repository); r != "" && !slices.Contains(all, r) {
 			all = append(all, r)
 		}
 	}
@@ -27,9 +27,9 @@ func Repositories(own string, st *v1alpha1.RolloutStatus) string {
 	return strings.Join(all, " ")
 }
 
-// belowPrefix is the end of "registry/prefix/namespace/mini program": neither of
+// BelowPrefix is "namespace/mini program", the end of "registry/prefix/namespace/mini program": neither of
 // the last two parts has a slash in it.
-func belowPrefix(repository string) string {
+func BelowPrefix(repository string) string {
 	parts := strings.Split(repository, "/")
 	if len(parts) < 3 {
 		return ""

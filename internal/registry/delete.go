@@ -42,7 +42,7 @@ func (c *Client) Delete(ctx context.Context, repository, manifestDigest string) 
 	// the findings that it lists: a crash in between leaves what nothing names, as registries collect.
 	o.repo.SkipReferrersGC = false
 	subject.MediaType = ocispec.MediaTypeImageManifest
-	findings, err := o.referrers(subject)
+	findings, err := o.referrers(subject, FindingsMediaType, maxReferrers)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}

@@ -27,7 +27,7 @@ func gone(t *testing.T, c *Client, p Published) {
 		t.Fatal(err)
 	}
 	defer o.end()
-	left, err := o.referrers(ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.Digest(p.Digest)})
+	left, err := o.referrers(ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.Digest(p.Digest)}, FindingsMediaType, maxReferrers)
 	if err != nil || len(left) > 0 {
 		t.Errorf("findings are still there: %v, %v", left, err)
 	}

@@ -83,7 +83,7 @@ func (o *call) ensureFindings(subject ocispec.Descriptor, findings []byte) (mani
 	if err != nil {
 		return "", "", err
 	}
-	there, err := o.referrers(subject)
+	there, err := o.referrers(subject, FindingsMediaType, maxReferrers)
 	if answer, ok := errors.AsType[*errcode.ErrorResponse](err); err != nil && (!ok || !refuses(answer.StatusCode)) {
 		return "", "", err
 	}
@@ -93,13 +93,13 @@ func (o *call) ensureFindings(subject ocispec.Descriptor, findings []byte) (mani
 	return o.pushFindings(o.ctx, subject, findings)
 }
 
-// referrers lists the manifests with findings about subject, through the
-// referrers API or, without one, the tag that stands in for it.
-func (o *call) referrers(subject ocispec.Descriptor) (out []ocispec.Descriptor, err error) {
-	err = o.repo.Referrers(o.ctx, subject, FindingsMediaType, func(page []ocispec.Descriptor) error {
+// referrers lists the manifests of a type that refer to subject (of any where the type is
+// empty), through the referrers API or, without one, the tag that stands in for it.
+func (o *call) referrers(subject ocispec.Descriptor, artifactType string, most int) (out []ocispec.Descriptor, err error) {
+	err = o.repo.Referrers(o.ctx, subject, artifactType, func(page []ocispec.Descriptor) error {
 		out = append(out, page...)
-		if len(out) > maxReferrers {
-			return fmt.Errorf("more than %d manifests refer to %s", maxReferrers, subject.Digest)
+		if len(out) > most {
+			return fmt.Errorf("more than %d manifests refer to %s", most, subject.Digest)
 		}
 		return nil
 	})

@@ -32,6 +32,7 @@ import (
 	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/retry"
 )
 
 // Media types of an artifact and its parts.
@@ -85,6 +86,9 @@ type Options struct {
 	UserAgent string
 	// Timeout bounds each call but FetchBlob. Zero: DefaultTimeout.
 	Timeout time.Duration
+	// Retry repeats requests a few times where the registry is busy or fails for a moment: for
+	// callers that are not called again.
+	Retry bool
 }
 
 // Client publishes to one registry below one prefix. It is safe for concurrent
@@ -110,10 +114,14 @@ func New(o Options) *Client {
 		MaxIdleConns:          100,
 		MaxIdleConnsPerHost:   10,
 	}
+	var through http.RoundTripper = &retryAfterRecorder{next: transport}
+	if o.Retry {
+		through = retry.NewTransport(through)
+	}
 	return &Client{
 		options: o,
 		auth: &auth.Client{
-			Client:     &http.Client{Transport: &retryAfterRecorder{next: transport}},
+			Client:     &http.Client{Transport: through},
 			Header:     http.Header{"User-Agent": {o.UserAgent}},
 			Cache:      auth.NewCache(),
 			Credential: o.Credentials,
@@ -126,6 +134,9 @@ func New(o Options) *Client {
 func (c *Client) RepositoryName(repository string) string {
 	return path.Join(c.options.Prefix, repository)
 }
+
+// FullName returns the name of such a repository with its registry, as Published has it.
+func (c *Client) FullName(repository string) string { return path.Join(c.Place(), repository) }
 
 // Place returns "registry/prefix": where this client publishes.
 func (c *Client) Place() string { return path.Join(c.options.Host, c.options.Prefix) }

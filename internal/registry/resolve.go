@@ -77,28 +77,11 @@ func (o *call) readConfig(e *Existing) error {
 
 // manifest reads a manifest and what it says by itself.
 func (o *call) manifest(reference string) (*Existing, error) {
-	ref := o.repo.Reference
-	ref.Reference = reference
-	if err := ref.ValidateReference(); err != nil {
-		return nil, &Error{Reason: RegistryRefused, Err: err, Message: fmt.Sprintf(
-			"%q cannot be a tag in a registry: a version may have 128 characters there, of A-Z, a-z, 0-9, '.', '-' and '+'", reference)}
-	}
-	_, body, err := o.repo.Manifests().FetchReference(o.ctx, reference)
+	desc, raw, err := o.readManifest(reference)
 	if err != nil {
-		return nil, o.explain(err)
+		return nil, err
 	}
-	defer body.Close()
-	raw, err := readAll(body)
-	if err != nil {
-		return nil, o.explain(err)
-	}
-	got := digest.FromBytes(raw)
-	if want, err := digest.Parse(reference); err == nil && want != got {
-		return nil, o.inconsistent(reference, got)
-	}
-	if !json.Valid(raw) { // a proxy's page, which says nothing about the tag
-		return nil, o.noRegistry(nil)
-	}
+	got := desc.Digest
 	e := &Existing{Digest: got.String(), Manifest: raw}
 	var m ocispec.Manifest
 	// Something else than a manifest under the tag is something that is not ours.
@@ -112,6 +95,35 @@ func (o *call) manifest(reference string) (*Existing, error) {
 	e.config = m.Config
 	e.Archive, e.Content = m.Layers[0], m.Layers[1]
 	return e, nil
+}
+
+// readManifest reads a manifest of any kind. Its bytes have the digest that was asked for, and
+// the one of the descriptor.
+func (o *call) readManifest(reference string) (ocispec.Descriptor, []byte, error) {
+	none := ocispec.Descriptor{}
+	ref := o.repo.Reference
+	ref.Reference = reference
+	if err := ref.ValidateReference(); err != nil {
+		return none, nil, &Error{Reason: RegistryRefused, Err: err, Message: fmt.Sprintf(
+			"%q cannot be a tag in a registry: a version may have 128 characters there, of A-Z, a-z, 0-9, '.', '-' and '+'", reference)}
+	}
+	desc, body, err := o.repo.Manifests().FetchReference(o.ctx, reference)
+	if err != nil {
+		return none, nil, o.explain(err)
+	}
+	defer body.Close()
+	raw, err := readAll(body)
+	if err != nil {
+		return none, nil, o.explain(err)
+	}
+	got := digest.FromBytes(raw)
+	if want, err := digest.Parse(reference); err == nil && want != got {
+		return none, nil, o.inconsistent(reference, got)
+	}
+	if !json.Valid(raw) { // a proxy's page, which says nothing about the tag
+		return none, nil, o.noRegistry(nil)
+	}
+	return ocispec.Descriptor{MediaType: desc.MediaType, Digest: got, Size: int64(len(raw))}, raw, nil
 }
 
 func (o *call) inconsistent(want string, got digest.Digest) error {
