@@ -10,6 +10,7 @@ import (
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/journal"
 )
 
 // clusterRepositories lists the repositories that the cluster's objects name, for
@@ -23,14 +24,18 @@ func clusterRepositories(ctx context.Context, c client.Reader) ([]repository, er
 	if err := c.List(ctx, &rollouts); err != nil {
 		return nil, fmt.Errorf("listing the Rollouts of all namespaces: %w", err)
 	}
-	return repositoriesOf(versions.Items, rollouts.Items), nil
+	var hostApps v1alpha1.HostAppList
+	if err := c.List(ctx, &hostApps); err != nil {
+		return nil, fmt.Errorf("listing the HostApps: %w", err)
+	}
+	return repositoriesOf(versions.Items, rollouts.Items, hostApps.Items), nil
 }
 
 // repositoriesOf has each repository once, with the digests that must be there: those of
 // published versions, and those that Rollouts hand out or can go back to, which may be of
-// a version that is gone, or in the repository of a former holder of the app ID. Where
-// the journal of a Rollout is kept, it is one more repository.
-func repositoriesOf(versions []v1alpha1.MiniProgramVersion, rollouts []v1alpha1.Rollout) []repository {
+// a version that is gone, or in the repository of a former holder of the app ID. The journal
+// is in repositories of its own, where it is kept.
+func repositoriesOf(versions []v1alpha1.MiniProgramVersion, rollouts []v1alpha1.Rollout, hostApps []v1alpha1.HostApp) []repository {
 	found := map[string]map[string]bool{}
 	add := func(name, digest string) {
 		if found[name] == nil {
@@ -44,7 +49,10 @@ func repositoriesOf(versions []v1alpha1.MiniProgramVersion, rollouts []v1alpha1.
 			add(v.Namespace+"/"+v.Spec.MiniProgramRef.Name, a.Digest)
 		}
 	}
-	var out []repository
+	journals := map[string]bool{}
+	for i := range hostApps {
+		journals[journal.HostAppRepository(hostApps[i].Name)] = true
+	}
 	for i := range rollouts {
 		r := &rollouts[i]
 		served := slices.Clone(r.Status.Rollbacks)
@@ -58,7 +66,14 @@ func repositoriesOf(versions []v1alpha1.MiniProgramVersion, rollouts []v1alpha1.
 				add(name, v.Digest)
 			}
 		}
-		out = append(out, repository{name: "journal/" + r.Namespace + "/" + r.Name, optional: true})
+		journals[journal.RolloutRepository(r.Namespace, r.Name)] = true
+		if doc := r.Status.Document; doc != nil {
+			journals[journal.AppRepository(doc.AppID)] = true
+		}
+	}
+	var out []repository
+	for name := range journals {
+		out = append(out, repository{name: name, optional: true})
 	}
 	for name, digests := range found {
 		r := repository{name: name}

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/journal"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/registrytest"
 )
 
@@ -31,12 +32,15 @@ func TestTheClusterNamesRepositories(t *testing.T) {
 		[]v1alpha1.MiniProgramVersion{version("shop", "sha256:b"), version("shop", "sha256:a"), deleted, unpublished},
 		[]v1alpha1.Rollout{{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shop-team", Name: "shop"},
-			Status:     v1alpha1.RolloutStatus{Stable: &stable, Rollbacks: []v1alpha1.Variant{variant("shop-team/shop", "sha256:c")}},
+			Status:     v1alpha1.RolloutStatus{Stable: &stable, Rollbacks: []v1alpha1.Variant{variant("shop-team/shop", "sha256:c")}, Document: &v1alpha1.DocumentFacts{AppID: "com.example.shop"}},
 		}},
+		[]v1alpha1.HostApp{{ObjectMeta: metav1.ObjectMeta{Name: "wallet"}}},
 	)
 	want := []repository{
 		{name: "former-team/shop", digests: []string{"sha256:d"}},
-		{name: "journal/shop-team/shop", optional: true},
+		{name: journal.AppRepository("com.example.shop"), optional: true},
+		{name: "journal.v1/hostapps/wallet", optional: true},
+		{name: "journal.v1/rollouts/shop-team/shop", optional: true},
 		{name: "shop-team/shop", digests: []string{"sha256:a", "sha256:b", "sha256:c"}},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(repository{})); diff != "" {
@@ -52,17 +56,17 @@ func TestRegistryCopySaysWhatItDid(t *testing.T) {
 	to := registrytest.Start(t, registrytest.Options{}).Host()
 	shop := registrytest.Push(t, from, "mini/shop-team/shop", "1.0.0", nil, layer("shop"))
 	registrytest.Push(t, from, "mini/shop-team/shop", "", &shop, layer("signature"))
-	registrytest.Push(t, from, "mini/journal/shop-team/shop", "s1", nil, layer("entry"))
+	registrytest.Push(t, from, "mini/journal.v1/rollouts/shop-team/shop", "s1", nil, layer("entry"))
 	copies := func(flags ...string) (int, string, string) {
 		return plugin(t, append([]string{"registry", "copy", "--from", from + "/mini", "--to", to + "/other/prefix", "--plain-http", "--concurrency=1"}, flags...)...)
 	}
 	code, out, problems := copies("--verify-only")
-	if code != exitUnacceptable || !strings.Contains(out, "1/2 journal/shop-team/shop: 1 tag, 0 referrers, DIFFERS\n    manifest sha256:") ||
+	if code != exitUnacceptable || !strings.Contains(out, "1/2 journal.v1/rollouts/shop-team/shop: 1 tag, 0 referrers, DIFFERS\n    manifest sha256:") ||
 		!strings.Contains(out, "\n    tag 1.0.0 is not at the target\n0 of 2 repositories are the same at ") || problems != "error: 2 repositories not the same at "+to+"/other/prefix\n" {
 		t.Errorf("verifying before: exit code %d\n%s%s", code, out, problems)
 	}
 	code, out, problems = copies()
-	if code != exitOK || !strings.HasPrefix(out, "1/2 journal/shop-team/shop: 1 tag, 0 referrers, ") || !strings.Contains(out, "2/2 shop-team/shop: 1 tag, 1 referrer, ") || !strings.Contains(out, "2 of 2 repositories are the same at "+to+"/other/prefix: 2 tags, 1 referrer; ") {
+	if code != exitOK || !strings.HasPrefix(out, "1/2 journal.v1/rollouts/shop-team/shop: 1 tag, 0 referrers, ") || !strings.Contains(out, "2/2 shop-team/shop: 1 tag, 1 referrer, ") || !strings.Contains(out, "2 of 2 repositories are the same at "+to+"/other/prefix: 2 tags, 1 referrer; ") {
 		t.Errorf("copying: exit code %d\n%s%s", code, out, problems)
 	}
 	code, out, problems = copies()

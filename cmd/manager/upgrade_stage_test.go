@@ -136,13 +136,3 @@ func (u *upgrade) awaitPasses(t *testing.T) {
 		return ""
 	})
 }
-
-// memory is what a host app's device remembers.
-type memory map[string][]byte
-
-func (m memory) Load(_ context.Context, name string) ([]byte, error) { return m[name], nil }
-
-func (m memory) Save(_ context.Context, name string, value []byte) error {
-	m[name] = value
-	return nil
-}
