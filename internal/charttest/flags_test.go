@@ -22,6 +22,7 @@ var noValue = map[string]map[string]string{
 		"kubeconfig":           "the pod's account is used",
 		"manifest-replicas":    "the replicas are the Service's endpoints",
 		"manifest-service":     "the Service has this name",
+		"version":              "it ends the program",
 		"zap-devel":            "for development",
 		"zap-encoder":          "a matter of taste: manager.extraArgs",
 		"zap-stacktrace-level": "a matter of taste: manager.extraArgs",
@@ -30,6 +31,7 @@ var noValue = map[string]map[string]string{
 	"manifest-service": {
 		"kubeconfig": "the pod's account is used",
 		"from":       "for serving without a cluster",
+		"version":    "it ends the program",
 	},
 }
 
@@ -40,7 +42,7 @@ func TestEachFlagIsAValueOrFixedOnPurpose(t *testing.T) {
 	// Not all values go together.
 	rendered := []map[string]*unstructured.Unstructured{
 		render(t, "everything"),
-		render(t, "everything", "--set", "registry.plainHTTP=true,registry.caConfigMap=,manager.replicas=1,manager.leaderElection=false"),
+		render(t, "everything", "--set", "registry.plainHTTP=true,registry.caConfigMap=,manager.replicas=1,manager.leaderElection=false,manager.journal=false"),
 	}
 	for name, object := range map[string]string{
 		"manager": "miniprogram-manager", "manifest-service": "miniprogram-manifest-service",

@@ -46,7 +46,7 @@ func TestTheChartIsInstalledWorksIsUpgradedAndGoes(t *testing.T) {
 	s.publish(t)
 	before := s.served(t)
 
-	s.helm(t, "upgrade", chart(t), s.values(t, map[string]any{"runURL": "http://run.example.net", "manifestService": map[string]any{"replicas": 3}}))
+	s.helm(t, "upgrade", chart(t), s.values(t, map[string]any{"runURL": "https://run.example.net", "manifestService": map[string]any{"replicas": 3}}))
 	if got := s.shortNames(t); !slices.Contains(got, "mpr") {
 		t.Errorf("short names of Rollouts are %v after the upgrade: it left the kinds as they were", got)
 	}
@@ -121,6 +121,9 @@ func (s *site) publish(t *testing.T) {
 		}},
 		&v1alpha1.MiniProgram{ObjectMeta: metav1.ObjectMeta{Namespace: group, Name: "shop"}, Spec: v1alpha1.MiniProgramSpec{
 			AppID: "com.example.shop", DisplayName: "Shop", HostApps: []string{"wallet"}, Kind: "MiniProgram",
+			Permissions: []v1alpha1.Permission{
+				{Name: "clipboard", Reason: "to share a link"}, {Name: "location", Reason: "to find shops nearby"},
+			},
 		}},
 		&v1alpha1.MiniProgramVersion{ObjectMeta: metav1.ObjectMeta{Namespace: group, Name: "shop-1-0-0"}, Spec: v1alpha1.MiniProgramVersionSpec{
 			MiniProgramRef: v1alpha1.MiniProgramReference{Name: "shop"}, Version: "1.0.0",

@@ -124,17 +124,17 @@ func (r *MiniProgramVersionReconciler) Reconcile(ctx context.Context, req ctrl.R
 		return unwritten(perr) // outranks err: running again finds both out again
 	}
 	r.tellVersion(before, s.version)
-	result, err := task.Result(err)
-	return s.recheck(result), err
+	return s.recheck(err)
 }
 
-// recheck looks again when an approval expires or an artifact's time is over.
-func (s *versionScope) recheck(result ctrl.Result) ctrl.Result {
+// recheck is the result of the pass. It looks again when an approval expires or an artifact's time is over.
+func (s *versionScope) recheck(err error) (ctrl.Result, error) {
+	result, err := task.Result(err)
 	result = notAfter(result, s.again, s.now)
 	if s.judgment == nil {
-		return result
+		return result, err
 	}
-	return notAfter(result, s.judgment.verdict.Expires, s.now)
+	return notAfter(result, s.judgment.verdict.Expires, s.now), err
 }
 
 // SetupWithManager registers the reconciler and what wakes it.
