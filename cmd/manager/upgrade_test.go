@@ -97,7 +97,11 @@ func (u *upgrade) look(t *testing.T) seen {
 	for _, list := range kinds() {
 		must(t, u.client.List(t.Context(), list))
 		must(t, meta.EachListItem(list, func(o runtime.Object) error {
-			s.facts[fmt.Sprintf("%T %s", o, client.ObjectKeyFromObject(o.(client.Object)))] = factsOf(o)
+			object, err := meta.Accessor(o)
+			if err != nil {
+				return err
+			}
+			s.facts[fmt.Sprintf("%T %s/%s", o, object.GetNamespace(), object.GetName())] = factsOf(o)
 			return nil
 		}))
 	}
@@ -191,7 +195,10 @@ func (u *upgrade) refuseNothing(t *testing.T) {
 		}
 		must(t, u.client.List(t.Context(), list))
 		must(t, meta.EachListItem(list, func(item runtime.Object) error {
-			o := item.DeepCopyObject().(client.Object)
+			o, ok := item.DeepCopyObject().(client.Object)
+			if !ok {
+				t.Fatalf("%T is no object", item)
+			}
 			o.SetName(o.GetName() + "-anew")
 			o.SetResourceVersion("")
 			o.SetUID("")

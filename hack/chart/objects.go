@@ -136,11 +136,11 @@ func buildWith(config, component string) (built resmap.ResMap, err error) {
 		return nil, err
 	}
 	// kustomize takes folders by relative paths only, and follows links before it does.
-	real, err := filepath.EvalSymlinks(dir)
+	followed, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return nil, err
 	}
-	tree, err := filepath.Rel(real, config)
+	tree, err := filepath.Rel(followed, config)
 	if err != nil {
 		return nil, err
 	}

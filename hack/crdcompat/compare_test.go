@@ -84,9 +84,9 @@ func TestCompareSchemas(t *testing.T) {
 }
 
 func TestCompareKinds(t *testing.T) {
-	const any = "{type: object}"
+	const anything = "{type: object}"
 	change := func(edit func(spec object)) map[string]object {
-		kinds := kind(t, any)
+		kinds := kind(t, anything)
 		edit(kinds["things.example.com"].child("spec"))
 		return kinds
 	}
@@ -94,7 +94,7 @@ func TestCompareKinds(t *testing.T) {
 		now  map[string]object
 		want string
 	}{
-		"the same":                     {kind(t, any), ""},
+		"the same":                     {kind(t, anything), ""},
 		"no such kind":                 {nil, "things.example.com: the kind is gone"},
 		"of the cluster":               {change(func(s object) { s["scope"] = "Cluster" }), "things.example.com: scope changed"},
 		"of another name":              {change(func(s object) { s.child("names")["kind"] = "Stuff" }), "things.example.com: names changed"},
@@ -102,7 +102,7 @@ func TestCompareKinds(t *testing.T) {
 		"a version that is not served": {change(func(s object) { s.objects("versions")[0]["served"] = false }), "things.example.com: version v1alpha1 is not served"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := strings.Join(compare(kind(t, any), test.now), "|"); got != test.want {
+			if got := strings.Join(compare(kind(t, anything), test.now), "|"); got != test.want {
 				t.Errorf("compare = %q, want %q", got, test.want)
 			}
 		})

@@ -105,7 +105,7 @@ func tarMember(t *tar.Writer, m moment, one member) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -133,7 +133,7 @@ func zipMember(z *zip.Writer, m moment, one member) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	header := &zip.FileHeader{Name: one.name, Method: zip.Deflate, Modified: m.Time}
 	header.SetMode(os.FileMode(one.mode))
 	entry, err := z.CreateHeader(header)

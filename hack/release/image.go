@@ -136,7 +136,7 @@ func (l layout) addLayer(m moment, members []member) (ocispec.Descriptor, digest
 	if err != nil {
 		return ocispec.Descriptor{}, "", err
 	}
-	defer os.Remove(f.Name()) // gone already when all went well
+	defer func() { _ = os.Remove(f.Name()) }() // gone already when all went well
 	packed := digest.Canonical.Digester()
 	if err := errors.Join(tarGz(io.MultiWriter(f, packed.Hash()), m, members), f.Chmod(0o644), f.Close()); err != nil {
 		return ocispec.Descriptor{}, "", err

@@ -27,7 +27,7 @@ func Know(a *Artifact, read func(*Artifact) (*Entry, *document.Release, error)) 
 func At(all []Known, at time.Time) *Known {
 	var found *Known
 	for i := range all {
-		if k := &all[i]; k.Err == nil && !k.Entry.Written.After(at) && (found == nil || found.Entry.Order.Compare(k.Entry.Order) < 0) {
+		if k := &all[i]; k.Err == nil && !k.Entry.Written.After(at) && (found == nil || found.Entry.Compare(k.Entry.Order) < 0) {
 			found = k
 		}
 	}
@@ -44,7 +44,7 @@ func Served(logs [][]Known, hostApp, channel string, at time.Time) *Known {
 		if k == nil || k.Document == nil || k.Document.Channel != channel || !slices.Contains(k.Document.HostApps, hostApp) {
 			continue
 		}
-		if found == nil || found.Entry.Order.Compare(k.Entry.Order) < 0 {
+		if found == nil || found.Entry.Compare(k.Entry.Order) < 0 {
 			found = k
 		}
 	}
@@ -95,7 +95,7 @@ func Since(log []Known, k *Known) *Known {
 	found := k
 	for i := len(log) - 1; i >= 0; i-- {
 		e := &log[i]
-		if e.Err != nil || e.Entry.Order.Compare(k.Entry.Order) >= 0 {
+		if e.Err != nil || e.Entry.Compare(k.Entry.Order) >= 0 {
 			continue
 		}
 		if !sameShare(e.Document, k.Document) {

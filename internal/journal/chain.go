@@ -37,7 +37,7 @@ func Gaps(all []Checked) []string {
 // gaps of one entry. before is the tag before it, known are the digests of all up to it.
 func (e *Entry) gaps(before string, known map[string]string) []string {
 	var out []string
-	tag := e.Order.Tag()
+	tag := e.Tag()
 	if l := e.Lost; l != nil {
 		out = append(out, fmt.Sprintf("%d documents before entry %s were out and are not in the journal, of sequences %d to %d: the registry was away", l.Count, tag, l.First, l.Last))
 	}

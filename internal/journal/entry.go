@@ -131,8 +131,8 @@ func Read(a *Artifact, keys []dsse.Key) (*Entry, *document.Release, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading entry %s: %w", a.Tag, err)
 	}
-	if e.Order.Tag() != a.Tag {
-		return nil, nil, fmt.Errorf("entry %s speaks of %s: somebody has moved it", a.Tag, e.Order.Tag())
+	if e.Tag() != a.Tag {
+		return nil, nil, fmt.Errorf("entry %s speaks of %s: somebody has moved it", a.Tag, e.Tag())
 	}
 	if e.Rollout == nil {
 		return e, nil, nil

@@ -7,9 +7,16 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 )
 
-// answerTexts are the buffers in which answers to resolve are written: an answer about
-// many programs is long, and most of what it costs were else the room for it.
-var answerTexts = sync.Pool{New: func() any { return new([]byte) }}
+// answerBuffers are those in which answers to resolve are written: an answer about many
+// programs is long, and most of what it costs were else the room for it.
+var answerBuffers sync.Pool
+
+func answerBuffer() *[]byte {
+	if kept, ok := answerBuffers.Get().(*[]byte); ok {
+		return kept
+	}
+	return new([]byte)
+}
 
 var typeJSON = []string{"application/json"}
 

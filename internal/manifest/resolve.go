@@ -88,9 +88,10 @@ func (s *Service) postResolve(w http.ResponseWriter, r *http.Request, h *host) *
 	if p := request.check(maxPrograms); p != nil {
 		return p
 	}
-	kept := answerTexts.Get().(*[]byte)
-	defer answerTexts.Put(kept)
-	text := append((*kept)[:0], `{"programs":[`...)
+	kept := answerBuffer()
+	defer answerBuffers.Put(kept)
+	text := (*kept)[:0]
+	text = append(text, `{"programs":[`...)
 	base := jsonInside(s.base(r))
 	for i := range request.Programs {
 		if i > 0 {

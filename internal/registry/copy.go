@@ -185,7 +185,7 @@ func (w *copying) list(tag string) error {
 		return w.read(w.src, err)
 	}
 	var index ocispec.Index
-	if json.Unmarshal(raw, &index) != nil {
+	if isList := json.Unmarshal(raw, &index) == nil; !isList {
 		return nil // somebody's tag of this form, which lists nothing
 	}
 	for _, d := range index.Manifests {

@@ -85,9 +85,10 @@ func (o *call) manifest(reference string) (*Existing, error) {
 	e := &Existing{Digest: got.String(), Manifest: raw}
 	var m ocispec.Manifest
 	// Something else than a manifest under the tag is something that is not ours.
-	if json.Unmarshal(raw, &m) != nil || m.ArtifactType != ArtifactType || len(m.Layers) != 2 ||
-		m.Config.MediaType != ConfigMediaType || m.Config.Digest.Validate() != nil ||
-		m.Layers[0].MediaType != ArchiveMediaType || m.Layers[1].MediaType != ContentMediaType {
+	isOurs := json.Unmarshal(raw, &m) == nil && m.ArtifactType == ArtifactType && len(m.Layers) == 2 &&
+		m.Config.MediaType == ConfigMediaType && m.Config.Digest.Validate() == nil &&
+		m.Layers[0].MediaType == ArchiveMediaType && m.Layers[1].MediaType == ContentMediaType
+	if !isOurs {
 		return e, nil
 	}
 	e.ArtifactType = m.ArtifactType
