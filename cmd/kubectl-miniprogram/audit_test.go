@@ -53,9 +53,9 @@ func (s *shredder) sealed(t *testing.T, by *signing.Signer, e *journal.Entry) []
 func (s *shredder) append(t *testing.T, repository string, by *signing.Signer, e *journal.Entry, envelope []byte) {
 	t.Helper()
 	e.Previous = s.previous[repository]
-	digest, err := s.registry.AppendEntry(t.Context(), repository, &journal.Artifact{Tag: e.Order.Tag(), Entry: s.sealed(t, by, e), Document: envelope}, nil)
+	digest, err := s.registry.AppendEntry(t.Context(), repository, &journal.Artifact{Tag: e.Tag(), Entry: s.sealed(t, by, e), Document: envelope}, nil)
 	must(t, err)
-	s.previous[repository] = &journal.Link{Tag: e.Order.Tag(), Digest: digest}
+	s.previous[repository] = &journal.Link{Tag: e.Tag(), Digest: digest}
 }
 
 func auditVariant(version string, digit string) *document.Variant {

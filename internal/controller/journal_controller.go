@@ -195,7 +195,7 @@ func (r *JournalReconciler) write(ctx context.Context, set *signing.Set, sheet *
 func (r *JournalReconciler) findHead(ctx context.Context, sheet *journalSheet) (journalHead, map[journal.Order]bool, error) {
 	there := map[journal.Order]bool{}
 	if head, known := r.Journal.head(sheet.configMap); known {
-		sheet.items = slices.DeleteFunc(sheet.items, func(i journal.Item) bool { return i.Order.Compare(head.order) <= 0 })
+		sheet.items = slices.DeleteFunc(sheet.items, func(i journal.Item) bool { return i.Compare(head.order) <= 0 })
 		return head, there, nil
 	}
 	if sheet.index != nil { // before the first entry, so that no entry is without
@@ -263,12 +263,12 @@ func (r *JournalReconciler) add(ctx context.Context, set *signing.Set, sheet *jo
 // entry makes an entry of an item that is not signed yet, with the names of the parts of
 // its audiences in the document's order.
 func (r *JournalReconciler) entry(ctx context.Context, sheet *journalSheet, item *journal.Item, head journalHead) (*journal.Artifact, *journal.Entry, []string, error) {
-	a := &journal.Artifact{Tag: item.Order.Tag(), Parts: map[string][]byte{}}
+	a := &journal.Artifact{Tag: item.Tag(), Parts: map[string][]byte{}}
 	e := &journal.Entry{Order: item.Order, HostApp: item.HostApp, Written: item.Written, Basis: item.Basis, Lost: sheet.lost}
 	if head.link != (journal.Link{}) {
 		e.Previous = &head.link
 	}
-	e.Late = item.Order.Compare(head.order) < 0
+	e.Late = item.Compare(head.order) < 0
 	if item.HostApp != nil {
 		return a, e, nil, nil
 	}
@@ -311,14 +311,14 @@ func (r *JournalReconciler) part(ctx context.Context, namespace, name, digest st
 // compare tells people of an entry that is there and is not what was published. It is
 // never overwritten.
 func (r *JournalReconciler) compare(ctx context.Context, set *signing.Set, sheet *journalSheet, item *journal.Item) error {
-	_, layers, err := r.Journal.Registry.RecordLayers(ctx, sheet.repository, item.Order.Tag())
+	_, layers, err := r.Journal.Registry.RecordLayers(ctx, sheet.repository, item.Tag())
 	if err != nil {
 		return err
 	}
 	if item.HostApp == nil && slices.Contains(layers, journal.Digest([]byte(item.Envelope))) {
 		return nil
 	}
-	a, why := r.Journal.Registry.ReadEntry(ctx, sheet.repository, item.Order.Tag())
+	a, why := r.Journal.Registry.ReadEntry(ctx, sheet.repository, item.Tag())
 	if known, ok := errors.AsType[*registry.Error](why); why != nil && (!ok || known.Reason != registry.RegistryInconsistent) {
 		return why
 	}
@@ -330,7 +330,7 @@ func (r *JournalReconciler) compare(ctx context.Context, set *signing.Set, sheet
 	}
 	journalEntries.WithLabelValues(resultConflict).Inc()
 	if sheet.about != nil {
-		r.event(sheet.about, corev1.EventTypeWarning, reasonConflict, "Journal", "entry %s of the journal in %s is not what was published, and is left as it is: find out who else may push there: %v", item.Order.Tag(), sheet.repository, why)
+		r.event(sheet.about, corev1.EventTypeWarning, reasonConflict, "Journal", "entry %s of the journal in %s is not what was published, and is left as it is: find out who else may push there: %v", item.Tag(), sheet.repository, why)
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func journalled(t *testing.T, signer *signing.Signer, ro *v1alpha1.Rollout, chan
 	must(err)
 	sealed, err := signer.SignEntry(raw)
 	must(err)
-	return &journal.Artifact{Tag: e.Order.Tag(), Entry: sealed, Document: envelope}
+	return &journal.Artifact{Tag: e.Tag(), Entry: sealed, Document: envelope}
 }
 
 func TestARecordOfTheJournalIsTakenUpOnlyIfAllOfItIsOurs(t *testing.T) {

@@ -76,7 +76,7 @@ func (w *writer) artifact(t *testing.T, sequence int64, change func(*journal.Ent
 		Order: journal.Order{Number: sequence, Second: noon.Unix()}, Rollout: &doc.Rollout, AppID: doc.AppID,
 		Written: noon.Add(time.Duration(sequence) * time.Second), Envelope: journal.Digest(envelope),
 	}
-	tag := e.Order.Tag()
+	tag := e.Tag()
 	if change != nil {
 		change(e)
 	}
