@@ -50,6 +50,10 @@ test: controlplane registries $(BIN)/helm ## Run all tests, on a real control pl
 test-interop: controlplane registries $(BIN)/cosign $(BIN)/crane ## Let skopeo, crane and cosign work on what is published and fetched. Building cosign takes minutes, once.
 	PATH=$(BIN):$$PATH go test -tags interop -count 1 -run Interop $(ARGS) ./internal/registry
 
+.PHONY: test-argocd
+test-argocd: controlplane registries argocd build ## Let a real Argo CD sync, heal, prune and steer what config/argocd/example says.
+	go test -tags argocd -count 1 -timeout 30m -run '^TestArgoCD' -v $(ARGS) ./internal/argocdtest
+
 # What is measured beside nginx, for itself, since it wants both cores.
 BENCH_MANIFEST := ^Benchmark(Manifest|Handler|Bucket|Availability)$$
 
@@ -145,6 +149,10 @@ controlplane: ## Build etcd, kube-apiserver, kube-controller-manager and kubectl
 
 .PHONY: tools
 tools: registries $(BIN)/helm $(BIN)/golangci-lint ## Build the registries of the tests, helm and the linter into bin/.
+
+.PHONY: argocd
+argocd: ## Build Argo CD and kustomize of the versions in hack/argocd.sh; install redis-server where it is missing.
+	@bash hack/argocd.sh
 
 .PHONY: registries
 registries: $(BIN)/registry $(BIN)/referrers
