@@ -194,12 +194,17 @@ func TestAChangedPolicyJudgesWhatWaitsAndWhatIsATarget(t *testing.T) {
 func TestARolloutWaitsUntilChangedPoliciesHaveSpoken(t *testing.T) {
 	g := newGroup(t, "quality")
 	g.approved(t)
+	g.rollout(t, "app", "9.9.9")
+	// By then it was looked up in the journal, which is in the registry, too.
+	ro := g.awaitRollout(t, "app", "it misses its version", func(ro *v1alpha1.Rollout) bool { return strings.Contains(ro.Status.Summary, "9.9.9") })
 	t.Cleanup(func() { g.refuse.Store(0) })
 	g.refuse.Store(503) // the bundle cannot be read again
 	g.editPolicy(t, func(s *v1alpha1.ReviewPolicySpec) {
 		s.Quality = &v1alpha1.QualityRules{ForbiddenText: []v1alpha1.ForbiddenText{{Pattern: "debugger", Message: "take it out"}}}
 	})
-	g.rollout(t, "app", "1.0.0")
+	before := ro.DeepCopy()
+	ro.Spec.VersionRef.Name = "app-1.0.0"
+	g.must(t, g.admin.Patch(ctx(t), ro, client.MergeFrom(before)))
 	g.awaitRollout(t, "app", "it waits", func(ro *v1alpha1.Rollout) bool {
 		return strings.Contains(ro.Status.Summary, "MiniProgramVersion app-1.0.0 is being held against the policies anew: see its condition PolicyPassed")
 	})
