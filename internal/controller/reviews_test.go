@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -257,14 +258,18 @@ func TestAVersionDoesNotLookAtWhatItsReviewsSayOfThemselves(t *testing.T) {
 		g.awaitRecord(t, name)
 	}
 	g.awaitReview(t, "l", inPlaceOf("l", "a"))
-	q := &queue{group: g}
-	before := q.settle(t)["miniprogramversion"]
-	g.must(t, g.admin.Delete(ctx(t), &v1alpha1.Review{ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: "a"}}))
-	for _, name := range names[2:] {
-		g.awaitReview(t, name, inPlaceOf(name, "b"))
+	// The least of several, for other tests' objects may cause passes meanwhile.
+	q, least := &queue{group: g}, math.MaxInt
+	for i := range 3 {
+		before := q.settle(t)["miniprogramversion"]
+		g.must(t, g.admin.Delete(ctx(t), &v1alpha1.Review{ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: names[i]}}))
+		for _, name := range names[i+2:] {
+			g.awaitReview(t, name, inPlaceOf(name, names[i+1]))
+		}
+		least = min(least, q.settle(t)["miniprogramversion"]-before)
 	}
-	if n := q.settle(t)["miniprogramversion"] - before; n > 3 {
-		t.Errorf("made %d passes after one of %d Reviews was deleted", n, len(names))
+	if least > 3 {
+		t.Errorf("made %d passes after one of %d Reviews was deleted", least, len(names))
 	}
 }
 
