@@ -151,6 +151,7 @@ func scaleTable(b *benchmarks) (string, error) {
 	t.head("10,000 Rollouts, of which 500 go through shares with pauses of 100 seconds", "")
 	for _, row := range [][2]string{
 		{"from the start of the manager until it answers, all 9,500 others being there", "ready_seconds"},
+		{"from then until it rests, for it looks whether the journal has all that is published", "rest_seconds"},
 		{"processor while none of them steps, in percent of a core", "idle_cpu_percent"},
 		{"greatest memory of the manager", "rss_mib"},
 		{"writes to Rollouts and documents for each share", "writes_per_step"},
