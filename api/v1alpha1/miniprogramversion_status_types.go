@@ -70,6 +70,10 @@ type MiniProgramVersionStatus struct {
 	// +listType=atomic
 	// +optional
 	Decisions []Decision `json:"decisions,omitempty"`
+	// restored is what the journal knew of this version from before its namespace was
+	// there: the cluster was lost, and nobody is asked twice. Unset: nothing.
+	// +optional
+	Restored *Restored `json:"restored,omitempty"`
 	// policies that the version's content was held against; the first 50. That is done
 	// when it is packaged, and anew while it waits for approval or a Rollout is to hand
 	// it out: a change of a policy touches nothing else.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/controlplane"
@@ -115,8 +116,31 @@ func (g *group) applied(t testing.TB, version, digest string) *v1alpha1.Review {
 	return r
 }
 
-// etcd is lost while 1.1.0 is at 25 %. What is left is the registry, Git, and a backup of
-// the key. Everything is applied again, and everybody has what he had.
+// questions are the names of all pending Reviews that there ever were since it was called.
+func (g *group) questions(t testing.TB) func() []string {
+	t.Helper()
+	watching, err := client.NewWithWatch(g.cp.Admin(), client.Options{Scheme: g.admin.Scheme()})
+	g.must(t, err)
+	w, err := watching.Watch(ctx(t), &v1alpha1.ReviewList{}, client.InNamespace(g.ns))
+	g.must(t, err)
+	t.Cleanup(w.Stop)
+	return func() (names []string) {
+		for {
+			select {
+			case e := <-w.ResultChan():
+				if r, ok := e.Object.(*v1alpha1.Review); ok && r.Spec.Decision == v1alpha1.DecisionPending {
+					names = append(names, r.Name)
+				}
+			case <-time.After(time.Second):
+				return names
+			}
+		}
+	}
+}
+
+// etcd is lost while 1.1.0 is at 25 %. What is left is the registry, Git, which has the
+// approval of 1.0.0 and not that of 1.1.0, and a backup of the key. Everything is applied
+// again, everybody has what he had, and nobody is asked again.
 func TestALostClusterGoesOnFromTheJournal(t *testing.T) {
 	reg := registrytest.Start(t, registrytest.Options{})
 	before := newCluster(t, reg)
@@ -127,8 +151,9 @@ func TestALostClusterGoesOnFromTheJournal(t *testing.T) {
 		archives[version] = archive(t, "app "+version)
 		g.configMap(t, "app-"+version, archives[version])
 		g.version(t, "app", version)
-		digests[version] = g.approvedInGit(t, version).Spec.Digest
 	}
+	digests["1.0.0"] = g.approvedInGit(t, "1.0.0").Spec.Digest
+	g.approve(t, "app-1.1.0")
 	g.rollout(t, "app", "1.0.0")
 	g.awaitRollout(t, "app", "1.0.0 is stable", func(ro *v1alpha1.Rollout) bool { return ro.Status.Stable != nil && isOut(ro) })
 	g.begins(t)
@@ -150,6 +175,7 @@ func TestALostClusterGoesOnFromTheJournal(t *testing.T) {
 
 	after := newCluster(t, reg, &backup)
 	g = after.onboarded(t)
+	asked := g.questions(t)
 	g.program(t, "app")
 	g.must(t, g.olu.Create(ctx(t), &v1alpha1.Rollout{
 		ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: "app"}, Spec: was.Spec,
@@ -157,8 +183,8 @@ func TestALostClusterGoesOnFromTheJournal(t *testing.T) {
 	for _, version := range []string{"1.0.0", "1.1.0"} {
 		g.configMap(t, "app-"+version, archives[version])
 		g.version(t, "app", version)
-		g.applied(t, version, digests[version])
 	}
+	g.applied(t, "1.0.0", digests["1.0.0"])
 	now := g.awaitRollout(t, "app", "25 % again", func(ro *v1alpha1.Rollout) bool {
 		return ro.Status.Percent == "25%" && isOut(ro) && condition(ro.Status.Conditions, v1alpha1.ConditionReady) != "" && ro.Status.Summary == was.Status.Summary
 	})
@@ -176,7 +202,10 @@ func TestALostClusterGoesOnFromTheJournal(t *testing.T) {
 	for _, version := range []string{"1.0.0", "1.1.0"} {
 		g.awaitVersion(t, "app-"+version, v1alpha1.ConditionApproved, fmt.Sprintf("True Approved: has 1 of 1 approvals, for host app %s", g.host))
 	}
-	eventually(t, "nobody is asked for what Git holds", func() string { return cmp.Diff([]string(nil), g.reviews(t, v1alpha1.DecisionPending)) })
+	if names := asked(); len(names) > 0 {
+		t.Errorf("asked for what the journal or Git has: %v", names)
+	}
+	g.tellsApproval(t, "app-1.1.0", false)
 	g.act(t, "app", "promote@2/3")
 	g.awaitRollout(t, "app", "1.1.0 is stable", func(ro *v1alpha1.Rollout) bool {
 		return ro.Status.Outcome == v1alpha1.OutcomePromoted && ro.Status.Stable.Digest == was.Status.Target.Digest && isOut(ro)
@@ -184,6 +213,28 @@ func TestALostClusterGoesOnFromTheJournal(t *testing.T) {
 	if last := device.fetch(t, g, pinned); last.Document.Stable.Version != "1.1.0" || last.Document.Stable.Delivery < got.Document.Target.Delivery {
 		t.Errorf("the host app has %s", show(last.Document))
 	}
+	g.tellsApproval(t, "app-1.1.0", true)
+}
+
+// tellsApproval waits until the newest entry of the journal tells the approval that the
+// version has from the journal, and where restored, that it was restored: what was written
+// before may stay until the version is judged anew.
+func (g *group) tellsApproval(t testing.TB, version string, restored bool) {
+	t.Helper()
+	var v v1alpha1.MiniProgramVersion
+	g.must(t, g.admin.Get(ctx(t), key(g.ns, version), &v))
+	if r := v.Status.Restored; r == nil || len(r.Decisions) != 1 || r.Decisions[0].Reviewer != g.rosaName {
+		t.Fatalf("restored are %s", show(v.Status.Restored))
+	}
+	eventually(t, "the journal tells the approval anew", func() string {
+		all := g.rolloutLog(t)
+		last := all[len(all)-1].Entry
+		known := last.Basis.Version(v.Status.Artifact.Digest)
+		if known == nil || len(known.Decisions) != 1 || known.Decisions[0].Reviewer != g.rosaName || !known.Decisions[0].Counted || restored && known.Decisions[0].Entry != v.Status.Restored.Entry {
+			return show(last)
+		}
+		return ""
+	})
 }
 
 // sameRecord compares what was decided before and after.

@@ -45,6 +45,8 @@ type Journal struct {
 	waiting map[string]bool
 	// nothing are the UIDs of Rollouts that the journal has nothing of to go on from.
 	nothing map[types.UID]bool
+	// taken are what the records of Rollouts rest on that were taken up, until they publish.
+	taken map[types.UID]*journal.Basis
 }
 
 // journalPerSecond is for one manager; what is published is written down in a moment all the
@@ -124,6 +126,28 @@ func (j *Journal) look(uid types.UID) {
 	j.nothing[uid] = true
 }
 
+// keepBasis notes what a record rests on that is taken up.
+func (j *Journal) keepBasis(uid types.UID, basis *journal.Basis) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.taken == nil {
+		j.taken = map[types.UID]*journal.Basis{}
+	}
+	j.taken[uid] = basis
+}
+
+// basisBefore is what the document before rests on, which a ConfigMap has; where there is
+// none, what was taken up.
+func (j *Journal) basisBefore(uid types.UID, there *corev1.ConfigMap) *journal.Basis {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if there == nil {
+		return j.taken[uid]
+	}
+	delete(j.taken, uid)
+	return journal.ParseBasis(there.Data[delivery.KeyBasis])
+}
+
 // journalKeys of a ConfigMap are for the journal alone.
 var journalKeys = []string{delivery.KeyBasis, delivery.KeyRecord, delivery.KeyBacklog}
 
@@ -157,7 +181,7 @@ func (r *RolloutReconciler) journalItem(s *rolloutScope, there *corev1.ConfigMap
 	if backlog := journal.Carry(old[delivery.KeyBacklog], last, func(o journal.Order) bool { return r.Journal.holds(documentName(s.before), o) }); backlog != "" {
 		out[delivery.KeyBacklog] = backlog
 	}
-	if basis, err := json.Marshal(s.basis(journal.ParseBasis(old[delivery.KeyBasis]))); err == nil {
+	if basis, err := json.Marshal(s.basis(r.Journal.basisBefore(s.before.UID, there))); err == nil {
 		out[delivery.KeyBasis] = string(basis)
 	}
 	if record, err := json.Marshal(recordOf(&s.before.Status)); err == nil {

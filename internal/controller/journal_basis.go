@@ -44,7 +44,7 @@ func servedDigests(st *v1alpha1.RolloutStatus) []string {
 func versionBasis(v *v1alpha1.MiniProgramVersion, j *judgment) *journal.Version {
 	out := &journal.Version{
 		Digest: v.Status.Artifact.Digest, Name: v.Name, UID: string(v.UID), Version: v.Spec.Version,
-		Created: v.CreationTimestamp.UTC(), Author: v.Spec.SubmittedBy,
+		Created: v.CreationTimestamp.UTC(), Author: v.Spec.SubmittedBy, HostApps: slices.Clone(v.Status.HostApps),
 	}
 	if a := v.Status.Author; a != nil {
 		out.Standing = a.Standing
@@ -57,7 +57,7 @@ func versionBasis(v *v1alpha1.MiniProgramVersion, j *judgment) *journal.Version 
 		}
 		out.Policies = append(out.Policies, journal.Policy{Name: p.Name, Generation: p.Generation, SHA256: sum, Enforcement: p.Spec.Enforcement})
 	}
-	for i, g := range gateReviews(v, j.reviews) {
+	for i, g := range gateReviews(v, j.reviews)[:len(j.reviews)] {
 		r := &j.reviews[i]
 		if g.Digest != out.Digest || g.Decision != v1alpha1.DecisionApproved && g.Decision != v1alpha1.DecisionRejected {
 			continue
@@ -74,5 +74,6 @@ func versionBasis(v *v1alpha1.MiniProgramVersion, j *judgment) *journal.Version 
 		}
 		out.Decisions = append(out.Decisions, d)
 	}
+	out.Decisions = append(out.Decisions, restoredBasis(v, j)...)
 	return out
 }

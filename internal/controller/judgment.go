@@ -134,7 +134,8 @@ func question(v *v1alpha1.MiniProgramVersion, program *v1alpha1.MiniProgram) gat
 	q := gate.Question{
 		MiniProgram: program.Name, VersionRef: v.Name, Digest: v.Status.Artifact.Digest, Created: v.CreationTimestamp.Time,
 		Author: v.Spec.SubmittedBy, AuthorProven: v.Status.Author != nil && v.Status.Author.Standing == standingProven,
-		LateHostApps: lateHostApps(v, program), Rejections: program.Status.Rejections, Decisions: v.Status.Decisions,
+		LateHostApps: lateHostApps(v, program), Rejections: program.Status.Rejections,
+		Decisions: slices.Concat(v.Status.Decisions, restoredRejections(v)),
 	}
 	if v.Status.Declaration != nil {
 		q.Permissions = v.Status.Declaration.Permissions
@@ -196,5 +197,5 @@ func gateReviews(v *v1alpha1.MiniProgramVersion, reviews []v1alpha1.Review) []ga
 		}
 		out = append(out, g)
 	}
-	return out
+	return append(out, restoredReviews(v, reviews)...)
 }

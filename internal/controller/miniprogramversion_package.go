@@ -130,6 +130,12 @@ func (r *MiniProgramVersionReconciler) publish(ctx context.Context, s *versionSc
 	if err != nil {
 		return r.explainRegistry(s, err)
 	}
+	known := lost{}
+	if published.Adopted {
+		if known, err = r.findLost(ctx, s, published.Digest, config.AppID); err != nil {
+			return err
+		}
+	}
 	at := r.now()
 	s.version.Status.Artifact = &v1alpha1.Artifact{
 		Repository: published.Repository, Digest: published.Digest, MediaType: published.MediaType,
@@ -149,6 +155,7 @@ func (r *MiniProgramVersionReconciler) publish(ctx context.Context, s *versionSc
 	}
 	s.version.Status.Declaration = &declaration
 	s.version.Status.HostApps = slices.Clone(s.program.Spec.HostApps)
+	r.restore(s, known)
 	s.version.Status.Bundle = &v1alpha1.BundleStatus{
 		Format: string(b.Format), SHA256: b.ArchiveSHA256, ContentDigest: b.ContentDigest, SizeBytes: b.ArchiveBytes,
 		Files: int32(len(b.Files)), AppID: config.AppID, VersionCode: config.VersionCode, Pages: int32(len(b.Pages)), EntryPage: b.EntryPage,

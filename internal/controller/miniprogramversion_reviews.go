@@ -95,6 +95,7 @@ func (r *MiniProgramVersionReconciler) rememberDecisions(ctx context.Context, s 
 		}
 	}
 	st.Decisions = fewer(st.Decisions, exists)
+	leaveToReviews(s.version, reviews)
 	return nil
 }
 

@@ -52,7 +52,7 @@ func (r *RolloutReconciler) takeUp(ctx context.Context, s *rolloutScope) error {
 	if err != nil || len(remembered) > 0 {
 		return err
 	}
-	record, err := r.findRecord(ctx, s)
+	record, basis, err := r.findRecord(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -63,6 +63,7 @@ func (r *RolloutReconciler) takeUp(ctx context.Context, s *rolloutScope) error {
 	if err := r.readyFor(ctx, s, record); err != nil {
 		return err
 	}
+	r.Journal.keepBasis(s.before.UID, basis)
 	return r.recordTakenUp(ctx, s, record)
 }
 
@@ -73,22 +74,23 @@ func (r *RolloutReconciler) mayTakeUp(s *rolloutScope) bool {
 	return r.Journal != nil && blank && s.before.DeletionTimestamp.IsZero() && s.program != nil && s.claim == nil && !r.Journal.looked(s.before.UID)
 }
 
-// findRecord returns the record of the highest entry that is this Rollout's; nil: there is none.
-func (r *RolloutReconciler) findRecord(ctx context.Context, s *rolloutScope) (*v1alpha1.RolloutStatus, error) {
+// findRecord returns the record of the highest entry that is this Rollout's, and what that
+// rests on; nil: there is none.
+func (r *RolloutReconciler) findRecord(ctx context.Context, s *rolloutScope) (*v1alpha1.RolloutStatus, *journal.Basis, error) {
 	ctx, cancel := context.WithTimeout(ctx, takeUpTimeout)
 	defer cancel()
 	repository := journal.RolloutRepository(s.before.Namespace, s.before.Name)
 	tags, err := r.Journal.Registry.Tags(ctx, repository)
 	if err != nil {
-		return nil, r.journalAway(s, err)
+		return nil, nil, r.journalAway(s, err)
 	}
 	orders := journal.Sort(tags)
 	if len(orders) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	set, err := r.keys(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, o := range slices.Backward(orders[max(0, len(orders)-entriesTried):]) {
 		a, err := r.Journal.Registry.ReadEntry(ctx, repository, o.Tag())
@@ -97,15 +99,15 @@ func (r *RolloutReconciler) findRecord(ctx context.Context, s *rolloutScope) (*v
 			continue
 		}
 		if err != nil {
-			return nil, r.journalAway(s, err)
+			return nil, nil, r.journalAway(s, err)
 		}
-		record, err := recordFor(s.before, s.seen.AppID, set.Believed(), a)
+		record, basis, err := recordFor(s.before, s.seen.AppID, set.Believed(), a)
 		if err == nil {
-			return record, nil
+			return record, basis, nil
 		}
 		r.notTakenUp(s, o, err)
 	}
-	return nil, nil
+	return nil, nil, nil
 }
 
 const (
@@ -123,39 +125,39 @@ func (r *RolloutReconciler) journalAway(s *rolloutScope, err error) error {
 	return task.Wait("JournalUnavailable", again, "whether this Rollout has published before could not be looked up in the journal, and nothing is decided before: %v", err)
 }
 
-// recordFor returns the record of an entry, if all of it is the Rollout's.
-func recordFor(ro *v1alpha1.Rollout, appID string, keys []dsse.Key, a *journal.Artifact) (*v1alpha1.RolloutStatus, error) {
+// recordFor returns the record of an entry and what it rests on, if all of it is the Rollout's.
+func recordFor(ro *v1alpha1.Rollout, appID string, keys []dsse.Key, a *journal.Artifact) (*v1alpha1.RolloutStatus, *journal.Basis, error) {
 	e, doc, err := journal.Read(a, keys)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	own := document.Rollout{Namespace: ro.Namespace, Name: ro.Name}
 	if doc == nil || doc.Rollout != own || doc.AppID != appID || doc.Channel != ro.Spec.Channel {
-		return nil, fmt.Errorf("it is not of this Rollout for app ID %s and channel %s", appID, ro.Spec.Channel)
+		return nil, nil, fmt.Errorf("it is not of this Rollout for app ID %s and channel %s", appID, ro.Spec.Channel)
 	}
 	var record v1alpha1.RolloutStatus
 	if len(e.Record) == 0 {
-		return nil, errors.New("it has no record")
+		return nil, nil, errors.New("it has no record")
 	}
 	if err := json.Unmarshal(e.Record, &record); err != nil {
-		return nil, fmt.Errorf("its record cannot be read: %w", err)
+		return nil, nil, fmt.Errorf("its record cannot be read: %w", err)
 	}
 	again, err := delivery.Render(ro.Namespace, ro.Name, ro.Spec.Channel, &record)
 	if err != nil {
-		return nil, fmt.Errorf("its record makes no document: %w", err)
+		return nil, nil, fmt.Errorf("its record makes no document: %w", err)
 	}
 	want, err := document.Marshal(doc)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if got, err := document.Marshal(again); err != nil || string(got) != string(want) {
-		return nil, errors.New("its record makes another document than was published")
+		return nil, nil, errors.New("its record makes another document than was published")
 	}
 	switch record.Document.Availability {
 	case delivery.Retained, delivery.Removed:
-		return nil, errors.New("the Rollout was deleted then")
+		return nil, nil, errors.New("the Rollout was deleted then")
 	}
-	return &record, nil
+	return &record, e.Basis, nil
 }
 
 // readyFor waits for what must be there again before anything is decided: else users would

@@ -95,7 +95,7 @@ func TestARecordOfTheJournalIsTakenUpOnlyIfAllOfItIsOurs(t *testing.T) {
 		"of a Rollout that is gone": {entry: other(func(ro *v1alpha1.Rollout) { ro.Status.Document.Availability = delivery.Retained }), want: "the Rollout was deleted then"},
 	}
 	for name, c := range cases {
-		record, err := recordFor(ours, "com.example.shop", []dsse.Key{signer.Key}, c.entry)
+		record, _, err := recordFor(ours, "com.example.shop", []dsse.Key{signer.Key}, c.entry)
 		if c.want != "" {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: %v, want %q", name, err, c.want)

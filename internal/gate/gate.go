@@ -8,7 +8,8 @@
 //     without host app only, and these speak for the host apps that the version
 //     was packaged for: one that was added later needs an approval that names it.
 //   - An approval is never older than the version object: a version that was
-//     deleted and created anew is asked for anew.
+//     deleted and created anew is asked for anew. Only what the journal has restored
+//     is: version and Review were lost with their cluster, and nobody deleted them.
 //   - An approval of a step of a Rollout counts for that step of that attempt and
 //     for nothing else, and no other approval counts for a step.
 //   - Approvals are counted by distinct people. The author of the version is
@@ -20,7 +21,7 @@
 //     does not count. Permissions that it can do without are withheld when a
 //     single approval leaves them out that counts, or would but for what it refuses.
 //   - An approval counts until the earlier of its own expiration and the rule's
-//     validity, and only while its Review exists.
+//     validity, and only while its Review exists, where it was not restored.
 //   - One rejection of a digest is a veto, in whatever role, asked for or not,
 //     and from whichever version of the program. It stays when its Review is
 //     deleted or expires. A veto that names a host app holds for that one only.
@@ -87,6 +88,8 @@ type Review struct {
 	ApprovedPermissions []string
 	// Created is when the object was.
 	Created time.Time
+	// Restored says that the object was lost with its cluster, and the journal tells of it.
+	Restored bool
 }
 
 // Rule asks for approvals in a role.

@@ -86,7 +86,7 @@ func compareReviews(a, b Review) int {
 		cmp.Compare(a.Attempt, b.Attempt), cmp.Compare(a.Step, b.Step), cmp.Compare(a.Decision, b.Decision),
 		cmp.Compare(a.Reviewer, b.Reviewer), cmp.Compare(a.Supersedes, b.Supersedes), a.Decided.Compare(b.Decided),
 		compareEnds(a.Expires, b.Expires), a.Created.Compare(b.Created), compareBools(a.Overrules, b.Overrules),
-		slices.Compare(a.ApprovedPermissions, b.ApprovedPermissions),
+		slices.Compare(a.ApprovedPermissions, b.ApprovedPermissions), compareBools(a.Restored, b.Restored),
 	)
 }
 
@@ -186,8 +186,12 @@ func (j *judge) takenBack(rule Rule) []Review {
 	return back
 }
 
-// older says whether r is from before the version object, or there is none.
+// older says whether r is from before the version object, or there is none. What was
+// restored is from before every object.
 func (j *judge) older(r Review) bool {
+	if r.Restored {
+		return false
+	}
 	return j.q.Created.IsZero() || r.Created.Truncate(time.Second).Before(j.q.Created.Truncate(time.Second))
 }
 

@@ -40,6 +40,8 @@ type Version struct {
 	// Author of the version, and how sure that is.
 	Author   string `json:"author,omitempty"`
 	Standing string `json:"standing,omitempty"`
+	// HostApps that it was packaged for.
+	HostApps []string `json:"hostApps,omitempty"`
 	// Policies that covered it when it was judged.
 	Policies []Policy `json:"policies,omitempty"`
 	// Decisions about the digest.
@@ -77,6 +79,9 @@ type Decision struct {
 	Expires     *time.Time `json:"expires,omitempty"`
 	// Counted says that the gate counted it for the version.
 	Counted bool `json:"counted,omitempty"`
+	// Entry from which it was restored, after the cluster that had the Review was lost;
+	// empty: the Review was there.
+	Entry string `json:"entry,omitempty"`
 }
 
 // maxDecisions of a version are kept: the newest, after those that counted.

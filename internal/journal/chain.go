@@ -3,6 +3,7 @@ package journal
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Checked is an entry of a journal that was read, or why it could not be believed.
@@ -65,5 +66,17 @@ func Sort(tags []string) []Order {
 		}
 	}
 	slices.SortFunc(out, Order.Compare)
+	return out
+}
+
+// Before are the entries from before a time, the highest first, and of those that hold
+// the same document the last alone.
+func Before(sorted []Order, at time.Time) []Order {
+	var out []Order
+	for _, o := range slices.Backward(sorted) {
+		if o.Time().Before(at) && (len(out) == 0 || out[len(out)-1].Number != o.Number) {
+			out = append(out, o)
+		}
+	}
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -250,5 +251,23 @@ func TestWhatIsKnownOfAVersionStaysWhileItIsHandedOut(t *testing.T) {
 	got := journal.With([]string{"b", "a", "d", "b"}, []journal.Version{{Digest: "b", Name: "new b"}}, old)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestOfWhatIsFromBeforeATimeTheLastOfEachDocumentCounts(t *testing.T) {
+	sorted := journal.Sort([]string{"s3-300", "s1-100", "s2-200", "s2-250", "s4-400", "s5-350", "latest"})
+	for at, want := range map[int64][]string{
+		400: {"s5-350", "s3-300", "s2-250", "s1-100"}, // a document of that very second may be of this life
+		401: {"s5-350", "s4-400", "s3-300", "s2-250", "s1-100"},
+		250: {"s2-200", "s1-100"},
+		100: nil,
+	} {
+		var got []string
+		for _, o := range journal.Before(sorted, time.Unix(at, 0)) {
+			got = append(got, o.Tag())
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("before %d: %v, want %v", at, got, want)
+		}
 	}
 }
