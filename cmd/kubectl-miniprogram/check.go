@@ -77,15 +77,7 @@ func (o *checkOptions) run(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if o.output == "json" {
-		err = r.writeJSON(o.streams.Out)
-	} else {
-		err = r.writeTable(o.streams.Out)
-	}
-	if err == nil && r.errors() > 0 {
-		err = errReported
-	}
-	return err
+	return r.write(o.streams.Out, o.output)
 }
 
 // check opens what PATH names and reports on it. The error is about what kept it

@@ -70,15 +70,7 @@ func (o *findingsOptions) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if o.output == "json" {
-		err = r.writeJSON(o.streams.Out)
-	} else {
-		err = r.writeTable(o.streams.Out)
-	}
-	if err == nil && r.errors() > 0 {
-		err = errReported
-	}
-	return err
+	return r.write(o.streams.Out, o.output)
 }
 
 func (o *findingsOptions) report(ctx context.Context, c *cluster, v *v1alpha1.MiniProgramVersion) (report, error) {

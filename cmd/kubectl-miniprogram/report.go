@@ -134,6 +134,22 @@ func (r *report) errors() int {
 	return n
 }
 
+// write writes it for machines (json) or people. It fails with errReported where something
+// is an error.
+func (r *report) write(w io.Writer, output string) error {
+	write := r.writeTable
+	if output == "json" {
+		write = r.writeJSON
+	}
+	if err := write(w); err != nil {
+		return err
+	}
+	if r.errors() > 0 {
+		return errReported
+	}
+	return nil
+}
+
 func (r *report) writeJSON(w io.Writer) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
