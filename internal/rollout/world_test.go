@@ -302,7 +302,8 @@ func (w *world) seen(st *v1alpha1.RolloutStatus, view *server) Seen {
 	if st.Stable != nil {
 		s.StableHostApps = w.facts[st.Stable.Version].hostApps
 	}
-	if st.Sequence != 0 && out.Sequence > st.Sequence && !w.plan.Deleting && (w.adopt == nil || out.Stable == nil || w.adopt.Digest == out.Stable.Digest) {
+	// Nobody has a stable version of a program that was removed.
+	if s.Out != nil && s.Out.Stable != nil && s.Out.Sequence > st.Sequence && st.Sequence != 0 && !w.plan.Deleting && w.adopt != nil && w.adopt.Digest == s.Out.Stable.Digest {
 		s.OutStable = w.adopt
 	}
 	if st.Sequence == 0 {
