@@ -40,6 +40,7 @@ type installationFacts struct {
 	policies                known[[]v1alpha1.ReviewPolicy]
 	hostApps                known[[]v1alpha1.HostApp]
 	versions                known[[]v1alpha1.MiniProgramVersion]
+	rollouts                known[[]v1alpha1.Rollout]
 }
 
 func (g *gatherer) installation(ctx context.Context, publications string) (*installationFacts, error) {
@@ -88,7 +89,7 @@ func (g *gatherer) installation(ctx context.Context, publications string) (*inst
 
 // objects lists those whose conditions tell of the installation.
 func (g *gatherer) objects(ctx context.Context, f *installationFacts) (err error) {
-	if !f.kinds["ReviewPolicy"] || !f.kinds["HostApp"] || !f.kinds["MiniProgramVersion"] {
+	if !f.kinds["ReviewPolicy"] || !f.kinds["HostApp"] || !f.kinds["MiniProgramVersion"] || !f.kinds["Rollout"] {
 		return nil
 	}
 	var policies v1alpha1.ReviewPolicyList
@@ -103,7 +104,12 @@ func (g *gatherer) objects(ctx context.Context, f *installationFacts) (err error
 	}
 	var versions v1alpha1.MiniProgramVersionList
 	err = g.client.List(ctx, &versions)
-	f.versions, err = asked(versions.Items, err)
+	if f.versions, err = asked(versions.Items, err); err != nil {
+		return err
+	}
+	var rollouts v1alpha1.RolloutList
+	err = g.client.List(ctx, &rollouts)
+	f.rollouts, err = asked(rollouts.Items, err)
 	return err
 }
 

@@ -129,4 +129,27 @@ func (f *installationFacts) diagnosePublished(d *diagnoses) {
 	if len(reasons) == 0 {
 		d.ok("%s in it, and none that waits for it", plural(published, "version"))
 	}
+	f.diagnoseTakingUp(d)
+}
+
+// diagnoseTakingUp tells of Rollouts that cannot look into their journal, and decide nothing until they can.
+func (f *installationFacts) diagnoseTakingUp(d *diagnoses) {
+	if f.rollouts.err != nil {
+		d.unknown("whether Rollouts wait for the registry", f.rollouts.err)
+		return
+	}
+	first, waiting := "", 0
+	for i := range f.rollouts.value {
+		r := &f.rollouts.value[i]
+		c := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionReconciling)
+		if c == nil || c.Status != metav1.ConditionTrue || c.Reason != "JournalUnavailable" {
+			continue
+		}
+		if waiting++; waiting == 1 {
+			first = r.Namespace + "/" + r.Name + ": " + c.Message
+		}
+	}
+	if waiting > 0 {
+		d.add(levelMissing, fmt.Sprintf("JournalUnavailable: %s, such as %s", plural(waiting, "rollout"), first))
+	}
 }

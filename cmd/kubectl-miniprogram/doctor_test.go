@@ -304,6 +304,18 @@ func TestWhatIsMissingInAnInstallationIsToldWithWhatToDo(t *testing.T) {
 			},
 			[]string{"missing: RegistryUnauthorized: 1 version, such as shop-team/shop-1-0-0: log in"},
 		},
+		"the journal": {
+			func(f *installationFacts) {
+				waits := v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: "shop-team", Name: "shop"}}
+				waits.Status.Conditions = []metav1.Condition{{Type: "Reconciling", Status: metav1.ConditionTrue, Reason: "JournalUnavailable", Message: "no answer"}}
+				f.rollouts.value = []v1alpha1.Rollout{waits, {}, waits}
+			},
+			[]string{"missing: JournalUnavailable: 2 rollouts, such as shop-team/shop: no answer"},
+		},
+		"the rollouts, for the caller": {
+			func(f *installationFacts) { f.rollouts.err = errForbidden },
+			[]string{"unknown: whether Rollouts wait for the registry is not known: " + errForbidden.Error()},
+		},
 		"the registry's answer": {
 			func(f *installationFacts) {
 				f.registry = registryAnswer{host: "registry.example.com", err: errors.New("connection refused")}
