@@ -98,7 +98,9 @@ func TestTheDoctorSeesOldKindsAndTheRegistry(t *testing.T) {
 	unstructured.RemoveNestedField(versions[0].(map[string]any), "schema", "openAPIV3Schema", "properties", "spec", "properties", "progressDeadlineSeconds")
 	must(t, unstructured.SetNestedSlice(kind.Object, versions, "spec", "versions"))
 	must(t, s.client.Update(t.Context(), kind))
-	t.Cleanup(func() { must(t, controlplane.Apply(context.WithoutCancel(t.Context()), controlplane.ForTest(t).Admin(), "../../config/crd")) })
+	t.Cleanup(func() {
+		must(t, controlplane.Apply(context.WithoutCancel(t.Context()), controlplane.ForTest(t).Admin(), "../../config/crd"))
+	})
 	settings.Data["registry"] = closedAddress(t)
 	must(t, s.client.Update(t.Context(), settings))
 	wants(t, doctor(),
