@@ -9,11 +9,12 @@ MAKEFLAGS += --no-builtin-rules
 export GOTOOLCHAIN ?= local
 
 BIN := $(CURDIR)/bin
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Tags of sdk/go are of another module.
+VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # Modules of this repository, as folders.
-MODULES := . sdk/go hack/controlplane hack/tools hack/interop hack/helm hack/release/tools
+MODULES := . sdk/go hack/controlplane hack/tools hack/interop hack/helm hack/release/tools hack/foreigncrds
 
 .DEFAULT_GOAL := help
 
@@ -130,7 +131,7 @@ chart: $(BIN)/helm ## Package the Helm chart into CHART_DIR (bin/). CHART_VERSIO
 DIST := $(CURDIR)/dist
 
 .PHONY: release
-release: controlplane $(BIN)/cyclonedx-gomod $(BIN)/ca-roots.pem ## Build all of a release into dist/. VERSION=v0.1.0: where HEAD has no tag. ARGS=-with-changes: to try it.
+release: controlplane $(BIN)/helm $(BIN)/cyclonedx-gomod $(BIN)/ca-roots.pem ## Build all of a release into dist/. VERSION=v0.1.0: where HEAD has no tag. ARGS=-with-changes: to try it.
 	@go run ./hack/release -version '$(VERSION)' -o '$(DIST)' $(ARGS)
 
 .PHONY: record-upgrade

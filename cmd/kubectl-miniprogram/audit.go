@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,23 +83,26 @@ func (o *auditOptions) run(ctx context.Context, appID string) error {
 	if err != nil {
 		return err
 	}
-	c, err := o.client()
+	host, c, err := o.client()
 	if err != nil {
 		return err
 	}
 	read := &auditor{registry: c, keys: keys}
 	logs, err := read.app(ctx, appID)
 	if err != nil {
-		return err
+		return toldOfRegistry(err, host, "read", "--registry-ca-file")
 	}
-	if len(logs) == 0 {
-		return &unacceptableError{fmt.Errorf("the journal in %s has no Rollout that published for app ID %s: correct it or --registry, or the manager runs with --journal=false", o.registry, appID)}
+	switch believed, entries := believedIn(logs); {
+	case len(logs) == 0:
+		return &unacceptableError{fmt.Errorf("the journal in %s has no Rollout that published for app ID %s: correct the app ID or --registry, or the manager runs with --journal=false", o.registry, appID)}
+	case believed == 0:
+		return &unacceptableError{fmt.Errorf("the journal in %s has %s that may be about app ID %s, and none is signed by a key of --keys: give the keys of this installation, after a rotation the old ones too", o.registry, pluralEntries(entries), appID)}
 	}
 	report := &auditReport{AppID: appID, At: at, Gaps: append([]string{}, gapsOf(logs)...)}
 	if o.user == "" && o.device == "" {
 		report.list(logs)
 	} else if err := o.answer(ctx, read, logs, report); err != nil {
-		return err
+		return toldOfRegistry(err, host, "read", "--registry-ca-file")
 	}
 	return o.write(report)
 }
@@ -126,21 +128,24 @@ func (o *auditOptions) check() (time.Time, error) {
 	return at.UTC(), nil
 }
 
-func (o *auditOptions) client() (*registry.Client, error) {
-	host, prefix, _ := strings.Cut(strings.TrimSuffix(o.registry, "/"), "/")
+func (o *auditOptions) client() (host string, c *registry.Client, err error) {
+	host, prefix, err := registryPlace("--registry", o.registry)
+	if err != nil {
+		return "", nil, err
+	}
 	if err := checkPlainHTTP(host, o.plainHTTP); err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	login, err := dockerLogin()
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	trusted, err := registry.RootCAs(o.registryCA)
 	if err != nil {
-		return nil, fmt.Errorf("--registry-ca-file: %w", err)
+		return "", nil, fmt.Errorf("--registry-ca-file: %w", err)
 	}
-	return registry.New(registry.Options{
-		Host: host, Prefix: prefix, PlainHTTP: o.plainHTTP, Credentials: login, RootCAs: trusted, UserAgent: userAgent(),
+	return host, registry.New(registry.Options{
+		Host: host, Prefix: prefix, PlainHTTP: o.plainHTTP, Credentials: login, RootCAs: trusted, UserAgent: userAgent(), Retry: true,
 	}), nil
 }
 

@@ -53,12 +53,28 @@ func (a *auditor) app(ctx context.Context, appID string) ([]auditLog, error) {
 		if err != nil {
 			return nil, err
 		}
-		// A Rollout that was deleted and made anew may have published for another app ID.
-		if slices.ContainsFunc(log.entries, func(k journal.Known) bool { return k.Entry != nil && k.Entry.AppID == appID }) {
+		// A Rollout that was deleted and made anew may have published for another app ID. What
+		// nothing of can be believed may be about any.
+		believed, entries := believedIn([]auditLog{log})
+		about := slices.ContainsFunc(log.entries, func(k journal.Known) bool { return k.Entry != nil && k.Entry.AppID == appID })
+		if about || believed == 0 && entries > 0 {
 			logs = append(logs, log)
 		}
 	}
 	return logs, nil
+}
+
+// believedIn counts the entries that can be believed, and all.
+func believedIn(logs []auditLog) (believed, entries int) {
+	for _, l := range logs {
+		entries += len(l.entries)
+		for _, k := range l.entries {
+			if k.Entry != nil {
+				believed++
+			}
+		}
+	}
+	return believed, entries
 }
 
 func (a *auditor) hostApp(ctx context.Context, name string) (auditLog, error) {

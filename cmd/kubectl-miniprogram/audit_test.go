@@ -177,6 +177,43 @@ func TestAnAuditTellsOfGapsAndForgeries(t *testing.T) {
 	wants(t, got, "gets 1.0.0 (stable)", "entry s101-", "cannot be believed", "no trusted key signed", "follows on s103-1, which is missing")
 }
 
+// Whoever gives other keys is not told that nothing was published.
+func TestAnAuditWithOtherKeysBelievesNothing(t *testing.T) {
+	s := newShredder(t)
+	s.hostApp(t, 1, -5)
+	s.document(t, 100, 500, 0, s.signer)
+	stranger, err := signing.NewSigner()
+	must(t, err)
+	s.keys = filepath.Join(t.TempDir(), "other.pem")
+	must(t, os.WriteFile(s.keys, []byte(stranger.PEM), 0o600))
+	for _, args := range [][]string{nil, {"--host", "wallet", "--user", "u", "--at", auditNoon.Add(time.Minute).Format(time.RFC3339)}} {
+		wants(t, s.audit(t, exitUnacceptable, args...), "has 1 entry that may be about app ID com.example.shop, and none is signed by a key of --keys: give the keys of this installation")
+	}
+}
+
+// What the manager would put into a condition is of no use to whoever typed the command.
+func TestAnAuditThatCannotReadTellsWhatToDo(t *testing.T) {
+	s := newShredder(t)
+	locked := registrytest.Start(t, registrytest.Options{BasicAuth: true}).Host()
+	nobody := closedAddress(t)
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"nobody listens":      {[]string{nobody + "/mini", "--plain-http"}, "error: the registry " + nobody + " does not answer: dial tcp " + nobody + ": connect: connection refused\n"},
+		"it speaks http":      {[]string{s.host + "/mini"}, "(for a registry on this machine that has no certificate, add --plain-http)\n"},
+		"it asks who you are": {[]string{locked + "/mini", "--plain-http"}, "error: the registry " + locked + " does not let you read there: log in with `docker login " + locked + "` as somebody who may\n"},
+		"a scheme":            {[]string{"http://" + s.host + "/mini", "--plain-http"}, "error: --registry is \"http://" + s.host + "/mini\": write HOST[:PORT]/PREFIX, without a scheme or a tag\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, _, problems := plugin(t, append([]string{"audit", "com.example.shop", "--keys", s.keys, "--registry"}, test.args...)...)
+			if code != exitFailed || !strings.HasSuffix(problems, test.want) {
+				t.Errorf("exit code %d, %s, want %d, %s", code, problems, exitFailed, test.want)
+			}
+		})
+	}
+}
+
 func TestWhatAnAuditNeeds(t *testing.T) {
 	s := newShredder(t)
 	other := filepath.Join(t.TempDir(), "host.json")

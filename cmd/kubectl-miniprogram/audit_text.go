@@ -105,6 +105,13 @@ func (r *auditReport) decided(d *decide.Decision, tried []decide.Tried, k *journ
 	}
 }
 
+func pluralEntries(n int) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
+}
+
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func (r *auditReport) write(w io.Writer, user string) error {

@@ -31,7 +31,8 @@ func newDoctor(streams genericiooptions.IOStreams) *cobra.Command {
 
 It looks with your rights and changes nothing. What you may not see is told as not
 known: an administrator of the group, or of the cluster, sees more. No Secret's
-values are printed.
+values are printed. Of an installation it also asks the registry, from this machine and
+without credentials, whether it is there.
 
 A line begins with ✓, with ✗ where something is missing, or with ! where it is not
 known, and what to do stands below it. Exits with 0
@@ -158,9 +159,9 @@ func writeDiagnoses(w io.Writer, found []diagnosis) error {
 			about = d.About
 			line("%s\n", about)
 		}
-		line("  %s %s\n", marks[d.Level], d.Text)
+		line("  %s %s\n", marks[d.Level], plain(d.Text))
 		for _, do := range d.Do {
-			line("      %s\n", do)
+			line("      %s\n", plain(do))
 		}
 	}
 	line("\n%d missing, %d not known\n", count(found, levelMissing), count(found, levelUnknown))

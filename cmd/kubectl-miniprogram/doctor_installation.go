@@ -30,14 +30,17 @@ type installationFacts struct {
 	version                 string // of the plugin
 	system, publications    string
 	kinds                   map[string]bool // served
+	older                   known[map[string][]string]
 	guards                  known[[]string] // those that are missing
 	lease                   known[*coordinationv1.Lease]
 	manager, service        known[*appsv1.Deployment]
-	trusted                 known[*corev1.ConfigMap]
+	trusted, settings       known[*corev1.ConfigMap]
+	registry                registryAnswer
 	systemThere, publishing known[bool]
 	policies                known[[]v1alpha1.ReviewPolicy]
 	hostApps                known[[]v1alpha1.HostApp]
 	versions                known[[]v1alpha1.MiniProgramVersion]
+	rollouts                known[[]v1alpha1.Rollout]
 }
 
 func (g *gatherer) installation(ctx context.Context, publications string) (*installationFacts, error) {
@@ -50,6 +53,9 @@ func (g *gatherer) installation(ctx context.Context, publications string) (*inst
 		f.kinds[kind] = err == nil
 	}
 	var err error
+	if f.older, err = g.olderKinds(ctx); err != nil {
+		return nil, err
+	}
 	if f.guards, err = g.missingGuards(ctx); err != nil {
 		return nil, err
 	}
@@ -65,6 +71,12 @@ func (g *gatherer) installation(ctx context.Context, publications string) (*inst
 	if f.trusted, err = find(ctx, g, g.system, "miniprogram-trusted-keys", &corev1.ConfigMap{}); err != nil {
 		return nil, err
 	}
+	if f.settings, err = find(ctx, g, g.system, "miniprogram-settings", &corev1.ConfigMap{}); err != nil {
+		return nil, err
+	}
+	if address := f.registryURL(); address != "" {
+		f.registry = askRegistry(ctx, address, registryPatience)
+	}
 	for name, into := range map[string]*known[bool]{g.system: &f.systemThere, publications: &f.publishing} {
 		found, err := find(ctx, g, "", name, &corev1.Namespace{})
 		if err != nil {
@@ -77,7 +89,7 @@ func (g *gatherer) installation(ctx context.Context, publications string) (*inst
 
 // objects lists those whose conditions tell of the installation.
 func (g *gatherer) objects(ctx context.Context, f *installationFacts) (err error) {
-	if !f.kinds["ReviewPolicy"] || !f.kinds["HostApp"] || !f.kinds["MiniProgramVersion"] {
+	if !f.kinds["ReviewPolicy"] || !f.kinds["HostApp"] || !f.kinds["MiniProgramVersion"] || !f.kinds["Rollout"] {
 		return nil
 	}
 	var policies v1alpha1.ReviewPolicyList
@@ -92,7 +104,12 @@ func (g *gatherer) objects(ctx context.Context, f *installationFacts) (err error
 	}
 	var versions v1alpha1.MiniProgramVersionList
 	err = g.client.List(ctx, &versions)
-	f.versions, err = asked(versions.Items, err)
+	if f.versions, err = asked(versions.Items, err); err != nil {
+		return err
+	}
+	var rollouts v1alpha1.RolloutList
+	err = g.client.List(ctx, &rollouts)
+	f.rollouts, err = asked(rollouts.Items, err)
 	return err
 }
 
@@ -176,6 +193,7 @@ func (f *installationFacts) diagnoseKinds(d *diagnoses) {
 	} else {
 		d.ok("the cluster serves all kinds of %s", v1alpha1.GroupVersion)
 	}
+	f.diagnoseOlderKinds(d)
 	f.namespace(d, f.system, f.systemThere)
 	f.namespace(d, f.publications, f.publishing)
 	switch {
@@ -257,7 +275,7 @@ func (f *installationFacts) deployment(d *diagnoses, what string, is known[*apps
 		d.ok("%s: %d of %d replicas are ready", what, ready, wanted)
 	}
 	for _, c := range is.value.Spec.Template.Spec.Containers {
-		if tag := tagOf(c.Image); tag != "" && f.version != "dev" && strings.TrimPrefix(tag, "v") != strings.TrimPrefix(f.version, "v") {
+		if tag := tagOf(c.Image); tag != "" && !f.sameVersion(tag) {
 			d.add(levelUnknown, fmt.Sprintf("%s is of version %s, and this plugin of %s: what they say may differ", what, tag, f.version))
 		}
 	}
@@ -269,42 +287,6 @@ func tagOf(image string) string {
 	name := image[strings.LastIndex(image, "/")+1:]
 	_, tag, _ := strings.Cut(name, ":")
 	return tag
-}
-
-// diagnoseRegistry looks at what versions say of it.
-func (f *installationFacts) diagnoseRegistry(d *diagnoses) {
-	if f.versions.err != nil {
-		d.unknown("what versions say of the registry", f.versions.err)
-		return
-	}
-	said := map[string]string{} // reason → the first version and its message
-	counts := map[string]int{}
-	published := 0
-	for i := range f.versions.value {
-		v := &f.versions.value[i]
-		c := meta.FindStatusCondition(v.Status.Conditions, v1alpha1.ConditionPublished)
-		switch {
-		case c == nil:
-		case c.Status == metav1.ConditionTrue:
-			published++
-		case strings.HasPrefix(c.Reason, "Registry"), c.Reason == "ArtifactElsewhere", c.Reason == "TagTaken":
-			counts[c.Reason]++
-			if said[c.Reason] == "" {
-				said[c.Reason] = v.Namespace + "/" + v.Name + ": " + c.Message
-			}
-		}
-	}
-	var reasons []string
-	for reason := range said {
-		reasons = append(reasons, reason)
-	}
-	slices.Sort(reasons)
-	for _, reason := range reasons {
-		d.add(levelMissing, fmt.Sprintf("%s: %s, such as %s", reason, plural(counts[reason], "version"), said[reason]))
-	}
-	if len(reasons) == 0 {
-		d.ok("%s in it, and none that waits for it", plural(published, "version"))
-	}
 }
 
 func (f *installationFacts) diagnosePlatform(d *diagnoses) {

@@ -193,6 +193,8 @@ func healthyInstallation() *installationFacts {
 		lease:   known[*coordinationv1.Lease]{value: &coordinationv1.Lease{Spec: coordinationv1.LeaseSpec{RenewTime: &renewed, LeaseDurationSeconds: &seconds}}},
 		manager: runs(), service: runs(),
 		trusted:     known[*corev1.ConfigMap]{value: &corev1.ConfigMap{Data: map[string]string{"a.pem": "key"}}},
+		settings:    known[*corev1.ConfigMap]{value: &corev1.ConfigMap{Data: map[string]string{"registry": "registry.example.com"}}},
+		registry:    registryAnswer{host: "registry.example.com", status: 401},
 		systemThere: known[bool]{value: true}, publishing: known[bool]{value: true},
 		policies: known[[]v1alpha1.ReviewPolicy]{value: []v1alpha1.ReviewPolicy{{
 			ObjectMeta: metav1.ObjectMeta{Name: "baseline"}, Spec: v1alpha1.ReviewPolicySpec{Enforcement: v1alpha1.Enforce},
@@ -213,6 +215,8 @@ func healthyInstallation() *installationFacts {
 
 func TestWhatIsMissingInAnInstallationIsToldWithWhatToDo(t *testing.T) {
 	const logs = "kubectl logs -n miniprogram-system deployment/miniprogram-manager"
+	const crds = `kubectl apply --server-side -f crds.yaml   (of the manager's release; docs/versions.md, "To upgrade")`
+	const but = ": whether the cluster reaches it, the next version that is published tells"
 	for name, test := range map[string]struct {
 		change func(*installationFacts)
 		want   []string
@@ -221,6 +225,30 @@ func TestWhatIsMissingInAnInstallationIsToldWithWhatToDo(t *testing.T) {
 		"a kind": {
 			func(f *installationFacts) { f.kinds["Review"] = false },
 			[]string{"missing: the cluster does not serve Review of miniprogram.dev/v1alpha1\n" + install},
+		},
+		"fields of a kind": {
+			func(f *installationFacts) {
+				f.older.value = map[string][]string{"rollouts.miniprogram.dev": {"spec.a", "spec.b"}, "reviews.miniprogram.dev": {"spec.a", "spec.b", "spec.c", "spec.d"}}
+			},
+			[]string{
+				"missing: CustomResourceDefinition reviews.miniprogram.dev is older than the manager: it lacks spec.a, spec.b, spec.c and 1 more, which is dropped from what is written, or refused\n" + crds,
+				"missing: CustomResourceDefinition rollouts.miniprogram.dev is older than the manager: it lacks spec.a, spec.b, which is dropped from what is written, or refused\n" + crds,
+			},
+		},
+		"fields of a kind that only the plugin knows": {
+			func(f *installationFacts) {
+				f.version = "v0.4.0"
+				f.older.value = map[string][]string{"rollouts.miniprogram.dev": {"spec.a"}}
+			},
+			[]string{
+				"unknown: CustomResourceDefinition rollouts.miniprogram.dev lacks what this plugin knows, spec.a: that is right if the manager (v0.3.0) is the older of both",
+				"unknown: the manager is of version v0.3.0, and this plugin of v0.4.0: what they say may differ",
+				"unknown: the manifest service is of version v0.3.0, and this plugin of v0.4.0: what they say may differ",
+			},
+		},
+		"kinds that the caller may not see": {
+			func(f *installationFacts) { f.older.err = errForbidden },
+			[]string{"unknown: whether the kinds are of the manager's version is not known: " + errForbidden.Error()},
 		},
 		"a namespace": {
 			func(f *installationFacts) { f.publishing.value = false },
@@ -275,6 +303,36 @@ func TestWhatIsMissingInAnInstallationIsToldWithWhatToDo(t *testing.T) {
 				f.versions.value[0].Status.Conditions = isFalse("Published", "RegistryUnauthorized", "log in")
 			},
 			[]string{"missing: RegistryUnauthorized: 1 version, such as shop-team/shop-1-0-0: log in"},
+		},
+		"the journal": {
+			func(f *installationFacts) {
+				waits := v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: "shop-team", Name: "shop"}}
+				waits.Status.Conditions = []metav1.Condition{{Type: "Reconciling", Status: metav1.ConditionTrue, Reason: "JournalUnavailable", Message: "no answer"}}
+				f.rollouts.value = []v1alpha1.Rollout{waits, {}, waits}
+			},
+			[]string{"missing: JournalUnavailable: 2 rollouts, such as shop-team/shop: no answer"},
+		},
+		"the rollouts, for the caller": {
+			func(f *installationFacts) { f.rollouts.err = errForbidden },
+			[]string{"unknown: whether Rollouts wait for the registry is not known: " + errForbidden.Error()},
+		},
+		"the registry's answer": {
+			func(f *installationFacts) {
+				f.registry = registryAnswer{host: "registry.example.com", err: errors.New("connection refused")}
+			},
+			[]string{"unknown: registry.example.com cannot be reached from this machine (connection refused)" + but},
+		},
+		"a registry behind that name": {
+			func(f *installationFacts) { f.registry.status = 404 },
+			[]string{"unknown: registry.example.com answers this machine with 404 Not Found, as no registry does" + but},
+		},
+		"the name of the registry": {
+			func(f *installationFacts) { f.settings.value, f.registry = nil, registryAnswer{} },
+			[]string{"unknown: which registry it is is not known: there is no ConfigMap miniprogram-settings with key registry in namespace miniprogram-system"},
+		},
+		"the settings, for the caller": {
+			func(f *installationFacts) { f.settings.err, f.registry = errForbidden, registryAnswer{} },
+			[]string{"unknown: which registry it is is not known: " + errForbidden.Error()},
 		},
 		"a policy that enforces": {
 			func(f *installationFacts) { f.policies.value[0].Spec.Enforcement = "Audit" },

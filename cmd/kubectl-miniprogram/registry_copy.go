@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -139,16 +140,25 @@ func (o *registryCopyOptions) copier() (*registry.Copier, error) {
 	return c, nil
 }
 
-// client makes one of the two. Only a registry on this machine is spoken to in http.
-func (o *registryCopyOptions) client(flag, place string, options registry.Options) (*registry.Client, error) {
-	options.Host, options.Prefix, _ = strings.Cut(strings.TrimSuffix(place, "/"), "/")
-	ref := ociregistry.Reference{Registry: options.Host, Repository: options.Prefix}
-	err := ref.ValidateRegistry()
-	if options.Prefix != "" {
+// registryPlace takes HOST/PREFIX apart.
+func registryPlace(flag, place string) (host, prefix string, err error) {
+	host, prefix, _ = strings.Cut(strings.TrimSuffix(place, "/"), "/")
+	ref := ociregistry.Reference{Registry: host, Repository: prefix}
+	err = ref.ValidateRegistry()
+	if prefix != "" {
 		err = errors.Join(err, ref.ValidateRepository())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s is %q: write HOST[:PORT]/PREFIX, without a scheme or a tag", flag, place)
+		return "", "", fmt.Errorf("%s is %q: write HOST[:PORT]/PREFIX, without a scheme or a tag", flag, place)
+	}
+	return host, prefix, nil
+}
+
+// client makes one of the two. Only a registry on this machine is spoken to in http.
+func (o *registryCopyOptions) client(flag, place string, options registry.Options) (*registry.Client, error) {
+	var err error
+	if options.Host, options.Prefix, err = registryPlace(flag, place); err != nil {
+		return nil, err
 	}
 	options.PlainHTTP = o.plainHTTP && source.IsThisMachine(options.Host)
 	return registry.New(options), nil
@@ -292,8 +302,14 @@ func forCopy(err error, from string) error {
 			may = "write"
 		}
 	}
+	return toldOfRegistry(err, host, may, "--ca-file")
+}
+
+// toldOfRegistry says in words for whoever sits at the terminal what the manager would put
+// into a condition: he has no Secret with credentials, and nothing is tried again here.
+func toldOfRegistry(err error, host, may, caFlag string) error {
 	if _, is := errors.AsType[x509.UnknownAuthorityError](err); is {
-		return fmt.Errorf("the certificate of the registry %s is of an authority that this machine does not know: name its file with --ca-file", host)
+		return fmt.Errorf("the certificate of the registry %s is of an authority that this machine does not know: name its file with %s", host, caFlag)
 	}
 	refused, is := errors.AsType[*registry.Error](err)
 	switch {
@@ -304,7 +320,7 @@ func forCopy(err error, from string) error {
 	case is:
 		message, _, _ := strings.Cut(refused.Message, "; ") // it is not tried again here
 		message = strings.ReplaceAll(message, "the manager's registry and prefix", "the name")
-		if refused.Reason == registry.RegistryUnavailable && source.IsThisMachine(host) {
+		if errors.Is(err, http.ErrSchemeMismatch) && source.IsThisMachine(host) {
 			message += " (for a registry on this machine that has no certificate, add --plain-http)"
 		}
 		return errors.New(message)

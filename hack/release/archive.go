@@ -33,20 +33,27 @@ func (r *release) pluginArchive(p platform) string {
 	return name + ".tar.gz"
 }
 
+func (r *release) licence() member {
+	return member{name: "LICENSE", from: filepath.Join(r.root, "LICENSE"), mode: 0o644}
+}
+
+// pluginMembers are what is in the plugin's archive for one platform.
+func (r *release) pluginMembers(p platform) []member {
+	return []member{r.licence(), {name: p.binary(plugin), from: r.built(p, plugin), mode: 0o755}}
+}
+
 func (r *release) writeArchives(context.Context) error {
-	licence := member{name: "LICENSE", from: filepath.Join(r.root, "LICENSE"), mode: 0o644}
 	for _, p := range r.plugins {
 		pack := tarGz
 		if p.os == "windows" {
 			pack = zipped
 		}
-		members := []member{licence, {name: p.binary(plugin), from: r.built(p, plugin), mode: 0o755}}
-		if err := r.pack(r.pluginArchive(p), pack, members); err != nil {
+		if err := r.pack(r.pluginArchive(p), pack, r.pluginMembers(p)); err != nil {
 			return err
 		}
 	}
 	for _, p := range r.servers {
-		members := []member{licence}
+		members := []member{r.licence()}
 		for _, name := range servers {
 			members = append(members, member{name: p.binary(name), from: r.built(p, name), mode: 0o755})
 		}

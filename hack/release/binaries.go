@@ -42,7 +42,8 @@ var (
 	serverPlatforms = []platform{{"linux", "amd64"}, {"linux", "arm64"}}
 	// The plugin runs where people sit.
 	pluginPlatforms = []platform{
-		{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"},
+		{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"},
+		{"windows", "amd64"}, {"windows", "arm64"},
 	}
 )
 

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -42,6 +41,13 @@ type krewPlatform struct {
 	URI      string       `json:"uri"`
 	SHA256   string       `json:"sha256"`
 	Bin      string       `json:"bin"`
+	Files    []krewFile   `json:"files"`
+}
+
+// krewFile is a file of an archive, and the folder that krew installs it to.
+type krewFile struct {
+	From string `json:"from"`
+	To   string `json:"to"`
 }
 
 type krewSelector struct {
@@ -60,9 +66,13 @@ func (r *release) krew(sums map[string]string) krewPlugin {
 	}
 	for _, p := range r.plugins {
 		name := r.pluginArchive(p)
+		var files []krewFile
+		for _, one := range r.pluginMembers(p) {
+			files = append(files, krewFile{From: one.name, To: "."})
+		}
 		m.Spec.Platforms = append(m.Spec.Platforms, krewPlatform{
 			Selector: krewSelector{MatchLabels: map[string]string{"os": p.os, "arch": p.arch}},
-			URI:      r.baseURL + "/" + r.version + "/" + name, SHA256: sums[name], Bin: p.binary(plugin),
+			URI:      r.baseURL + "/" + r.version + "/" + name, SHA256: sums[name], Bin: p.binary(plugin), Files: files,
 		})
 	}
 	return m
@@ -113,22 +123,6 @@ func (r *release) writeManifests(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// writeChart lets the chart be packaged, where there is one.
-func (r *release) writeChart(ctx context.Context) error {
-	if _, err := os.Stat(filepath.Join(r.root, "charts", "miniprogram-operator")); errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if _, err := output(ctx, r.root, "make", "--no-print-directory", "chart", "VERSION="+r.version,
-		"CHART_VERSION="+strings.TrimPrefix(r.version, "v"), "CHART_DIR="+absolute(r.out)); err != nil {
-		return err
-	}
-	charts, err := filepath.Glob(r.file("*.tgz"))
-	if err == nil && len(charts) == 0 {
-		err = fmt.Errorf("make chart left no package in %s", r.out)
-	}
-	return err
 }
 
 // writeBills writes what each binary is made of, read from the binary itself, with

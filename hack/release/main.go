@@ -1,7 +1,7 @@
 // Command release builds all that a release consists of, from the tree as it is,
 // into one folder: binaries in archives, a krew manifest of the kubectl plugin, the
-// manifests of an installation, the container image as an OCI layout for two
-// architectures, what each binary is made of (CycloneDX), and the sums of all that.
+// manifests of an installation, the Helm chart, the container image as an OCI layout for
+// two architectures, what each binary is made of (CycloneDX), and the sums of all that.
 //
 // Nothing in it depends on the time or the machine, so that whoever has the commit,
 // the same Go release and git can build it again and compare the sums.
@@ -28,9 +28,9 @@ type release struct {
 	// image is the repository of the container image, and baseURL where the files
 	// of a release are downloaded from; both without the version.
 	image, baseURL string
-	// kubectl renders manifests, sbom is cyclonedx-gomod, roots a PEM file with
-	// certificate authorities.
-	kubectl, sbom, roots string
+	// kubectl renders manifests, helm packages the chart, sbom is cyclonedx-gomod,
+	// roots a PEM file with certificate authorities.
+	kubectl, helm, sbom, roots string
 	// revision is the commit, and moment its time: all times in a release are this one.
 	revision string
 	moment   moment
@@ -53,6 +53,7 @@ func main() {
 	flag.StringVar(&r.image, "image", "ghcr.io/miniprogram-dev/miniprogram-operator", "`repository` that the image will be in")
 	flag.StringVar(&r.baseURL, "url", "https://github.com/miniprogram-dev/miniprogram-operator/releases/download", "`URL` below which <version>/<file> will be")
 	flag.StringVar(&r.kubectl, "kubectl", "bin/controlplane/kubectl", "`file`: kubectl, which renders manifests")
+	flag.StringVar(&r.helm, "helm", "bin/helm", "`file`: helm, which packages the chart")
 	flag.StringVar(&r.sbom, "cyclonedx-gomod", "bin/cyclonedx-gomod", "`file`: cyclonedx-gomod")
 	flag.StringVar(&r.roots, "ca-roots", "bin/ca-roots.pem", "PEM `file` with the certificate authorities of the image")
 	flag.BoolVar(&r.changes, "with-changes", false, "build although there are changes that are not committed, to try it")

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"sigs.k8s.io/yaml"
 )
 
 func TestVersions(t *testing.T) {
@@ -102,46 +101,6 @@ func TestZipArchives(t *testing.T) {
 		if f.Name != members[i].name || int64(f.Mode().Perm()) != members[i].mode || !f.Modified.Equal(r.moment.Time) {
 			t.Errorf("entry %d is %s, %v, %v", i, f.Name, f.Mode(), f.Modified)
 		}
-	}
-}
-
-func TestTheKrewManifestNamesEveryArchiveWithItsSum(t *testing.T) {
-	r, _ := two(t)
-	for i, p := range pluginPlatforms {
-		if err := os.WriteFile(r.file(r.pluginArchive(p)), bytes.Repeat([]byte("x"), i), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := r.writeKrew(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(r.file("miniprogram.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got krewPlugin
-	if err := yaml.UnmarshalStrict(text, &got); err != nil {
-		t.Fatal(err)
-	}
-	if got.Metadata.Name != "miniprogram" || got.Spec.Version != "v0.1.0" || len(got.Spec.ShortDescription) > 50 {
-		t.Errorf("the manifest is of %q %q: %q", got.Metadata.Name, got.Spec.Version, got.Spec.ShortDescription)
-	}
-	var names []string
-	for i, p := range got.Spec.Platforms {
-		name, found := strings.CutPrefix(p.URI, "https://example.com/dl/v0.1.0/")
-		sum, err := sumOf(r.file(name))
-		if err != nil || !found || sum != p.SHA256 {
-			t.Errorf("platform %d: %s has sum %s, want %s (%v)", i, p.URI, p.SHA256, sum, err)
-		}
-		names = append(names, name+" "+p.Bin)
-	}
-	want := []string{
-		"kubectl-miniprogram_v0.1.0_linux_amd64.tar.gz kubectl-miniprogram", "kubectl-miniprogram_v0.1.0_linux_arm64.tar.gz kubectl-miniprogram",
-		"kubectl-miniprogram_v0.1.0_darwin_amd64.tar.gz kubectl-miniprogram", "kubectl-miniprogram_v0.1.0_darwin_arm64.tar.gz kubectl-miniprogram",
-		"kubectl-miniprogram_v0.1.0_windows_amd64.zip kubectl-miniprogram.exe",
-	}
-	if diff := cmp.Diff(want, names); diff != "" {
-		t.Error(diff)
 	}
 }
 

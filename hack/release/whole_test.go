@@ -21,8 +21,7 @@ import (
 )
 
 // TestARelease builds a release of the tree as it is, for the platform that the test
-// runs on, without what make release fetches and checks itself: bills of materials
-// and the chart.
+// runs on, without what make release fetches and checks itself: bills of materials.
 func TestARelease(t *testing.T) {
 	root, err := controlplane.RepositoryDir()
 	if err != nil {
@@ -33,6 +32,20 @@ func TestARelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := buildCopy(t, root, assets)
+	t.Run("an API server takes the manifests", func(t *testing.T) { theManifests(t, r) })
+	t.Run("the chart", func(t *testing.T) { theChart(t, r) })
+	t.Run("sums are of all files", func(t *testing.T) {
+		runIn(t, r.out, "sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS")
+		text, err := os.ReadFile(r.file("SHA256SUMS"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name := range sumsOf(t, r) {
+			if !strings.Contains(name, "/") && name != "SHA256SUMS" && !strings.Contains(string(text), "  "+name+"\n") {
+				t.Errorf("SHA256SUMS lacks %s", name)
+			}
+		}
+	})
 	t.Run("built again in another place it is the same to the byte", func(t *testing.T) {
 		again := buildCopy(t, r.root, assets) // of what was built, whoever edits meanwhile
 		want, got := sumsOf(t, r), sumsOf(t, again)
@@ -103,7 +116,7 @@ func buildCopy(t *testing.T, root, assets string) *release {
 	here := platform{runtime.GOOS, runtime.GOARCH}
 	r := &release{
 		version: "v0.0.1", root: dir, out: filepath.Join(dir, "dist"), image: "registry.example/miniprogram-operator", baseURL: "https://example.com",
-		kubectl: filepath.Join(assets, "kubectl"), roots: someRoots(t),
+		kubectl: filepath.Join(assets, "kubectl"), helm: helmOf(t), roots: someRoots(t),
 		servers: []platform{{"linux", runtime.GOARCH}}, plugins: []platform{here},
 	}
 	if err := r.look(t.Context()); err != nil {
@@ -113,7 +126,7 @@ func buildCopy(t *testing.T, root, assets string) *release {
 		t.Fatal(err)
 	}
 	for _, s := range r.steps() {
-		if s.name == "chart" || s.name == "bills of materials" {
+		if s.name == "bills of materials" {
 			continue
 		}
 		if err := s.run(t.Context()); err != nil {

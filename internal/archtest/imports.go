@@ -21,8 +21,9 @@ var layers = map[string]int{
 	"internal/detect":    1,
 	"internal/schedule":  1,
 	"internal/journal":   1,
-	// Go embeds only what lies beside or below it, so the policies are a package where they stand.
+	// Go embeds only what lies beside or below it, so policies and kinds are packages where they stand.
 	"config/admission":    2,
+	"config/crd":          2,
 	"config/argocd":       2,
 	"internal/task":       2,
 	"internal/buildinfo":  2,
