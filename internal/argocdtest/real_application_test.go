@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -304,10 +303,4 @@ func (i *installation) gone(t testing.TB, o client.Object) {
 		}
 		return fmt.Sprintf("deleted at %v, finalizers %v", o.GetDeletionTimestamp(), o.GetFinalizers())
 	})
-}
-
-// confirm says that what Prune=confirm and Delete=confirm hold back may go.
-func (i *installation) confirm(t testing.TB, app string) {
-	t.Helper()
-	i.annotate(t, "Application", app, "argocd.argoproj.io/deletion-approved", time.Now().UTC().Format(time.RFC3339))
 }
