@@ -131,7 +131,8 @@ func (i *installation) refresh(t testing.TB, name string) application {
 }
 
 // syncs waits until an Application is Synced with the newest commit and no sync is
-// going on, and stays so.
+// going on, and stays so. A sync of kinds may be followed by one more of a few objects,
+// for until Argo CD watches the kinds anew it looks at what they were.
 func (i *installation) syncs(t testing.TB, name string) {
 	t.Helper()
 	head := i.git.head(t)
@@ -146,21 +147,29 @@ func (i *installation) syncs(t testing.TB, name string) {
 		}
 		return a.String()
 	})
-	i.staysSynced(t, name)
+	eventually(t, "Application "+name+" to stay synced", func() string { return i.difference(t, name) })
 }
 
-// staysSynced compares several times: nothing differs, and nothing is synced for it.
+// staysSynced fails the test unless an Application is synced and stays so.
 func (i *installation) staysSynced(t testing.TB, name string) {
+	t.Helper()
+	if found := i.difference(t, name); found != "" {
+		t.Errorf("Application %s does not stay synced: %s", name, found)
+	}
+}
+
+// difference compares several times. Empty: nothing differs, and nothing is synced for it.
+func (i *installation) difference(t testing.TB, name string) string {
 	t.Helper()
 	before, err := i.app(t.Context(), name)
 	must(t, err)
 	for range 3 {
 		a := i.refresh(t, name)
 		if a.Status.Sync.Status != "Synced" || a.Status.OperationState.StartedAt != before.Status.OperationState.StartedAt {
-			t.Errorf("Application %s does not stay synced: %s", name, a)
-			return
+			return a.String()
 		}
 	}
+	return ""
 }
 
 // awaitApp waits until an Application is as wanted.
