@@ -52,7 +52,7 @@ test-interop: controlplane registries $(BIN)/cosign $(BIN)/crane ## Let skopeo, 
 	PATH=$(BIN):$$PATH go test -tags interop -count 1 -run Interop $(ARGS) ./internal/registry
 
 .PHONY: test-argocd
-test-argocd: controlplane registries argocd build ## Let a real Argo CD sync, heal, prune and steer what config/argocd/example says.
+test-argocd: controlplane registries argocd $(BIN)/helm build ## Let a real Argo CD sync, heal, prune and steer what config/argocd/example says.
 	go test -tags argocd -count 1 -timeout 30m -run '^TestArgoCD' -v $(ARGS) ./internal/argocdtest
 
 # What is measured beside nginx, for itself, since it wants both cores.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"sigs.k8s.io/yaml"
@@ -22,8 +23,8 @@ type syncPolicy struct {
 // waits for the mistake.
 func TestRetriesOfTheExampleTakeTheNewestCommit(t *testing.T) {
 	found := 0
-	for _, name := range []string{"groups.yaml", "platform.yaml"} {
-		data, err := os.ReadFile(filepath.Join("../../config/argocd/example/argocd", name))
+	for _, name := range []string{"example/argocd/groups.yaml", "example/argocd/platform.yaml", "operator/application.yaml"} {
+		data, err := os.ReadFile(filepath.Join("../../config/argocd", name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +53,29 @@ func TestRetriesOfTheExampleTakeTheNewestCommit(t *testing.T) {
 			}
 		}
 	}
-	if found != 2 {
+	if found != 3 {
 		t.Errorf("found %d applications", found)
+	}
+}
+
+// argocd app confirm-deletion annotates an Application, and the ApplicationSet that made it
+// takes away each annotation that is neither its own nor named here.
+func TestTheExamplesApplicationSetLeavesConfirmationsThere(t *testing.T) {
+	data, err := os.ReadFile("../../config/argocd/example/argocd/groups.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Spec struct {
+			PreservedFields struct {
+				Annotations []string `json:"annotations"`
+			} `json:"preservedFields"`
+		} `json:"spec"`
+	}
+	if err := yaml.Unmarshal(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(got.Spec.PreservedFields.Annotations, "argocd.argoproj.io/deletion-approved") {
+		t.Errorf("preservedFields.annotations is %v", got.Spec.PreservedFields.Annotations)
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -132,7 +131,8 @@ func (i *installation) refresh(t testing.TB, name string) application {
 }
 
 // syncs waits until an Application is Synced with the newest commit and no sync is
-// going on, and stays so.
+// going on, and stays so. A sync of kinds may be followed by one more of a few objects,
+// for until Argo CD watches the kinds anew it looks at what they were.
 func (i *installation) syncs(t testing.TB, name string) {
 	t.Helper()
 	head := i.git.head(t)
@@ -147,21 +147,29 @@ func (i *installation) syncs(t testing.TB, name string) {
 		}
 		return a.String()
 	})
-	i.staysSynced(t, name)
+	eventually(t, "Application "+name+" to stay synced", func() string { return i.difference(t, name) })
 }
 
-// staysSynced compares several times: nothing differs, and nothing is synced for it.
+// staysSynced fails the test unless an Application is synced and stays so.
 func (i *installation) staysSynced(t testing.TB, name string) {
+	t.Helper()
+	if found := i.difference(t, name); found != "" {
+		t.Errorf("Application %s does not stay synced: %s", name, found)
+	}
+}
+
+// difference compares several times. Empty: nothing differs, and nothing is synced for it.
+func (i *installation) difference(t testing.TB, name string) string {
 	t.Helper()
 	before, err := i.app(t.Context(), name)
 	must(t, err)
 	for range 3 {
 		a := i.refresh(t, name)
 		if a.Status.Sync.Status != "Synced" || a.Status.OperationState.StartedAt != before.Status.OperationState.StartedAt {
-			t.Errorf("Application %s does not stay synced: %s", name, a)
-			return
+			return a.String()
 		}
 	}
+	return ""
 }
 
 // awaitApp waits until an Application is as wanted.
@@ -304,10 +312,4 @@ func (i *installation) gone(t testing.TB, o client.Object) {
 		}
 		return fmt.Sprintf("deleted at %v, finalizers %v", o.GetDeletionTimestamp(), o.GetFinalizers())
 	})
-}
-
-// confirm says that what Prune=confirm and Delete=confirm hold back may go.
-func (i *installation) confirm(t testing.TB, app string) {
-	t.Helper()
-	i.annotate(t, "Application", app, "argocd.argoproj.io/deletion-approved", time.Now().UTC().Format(time.RFC3339))
 }

@@ -160,11 +160,11 @@ func (i *installation) startRedis(t *testing.T) {
 // acts as that also where it says that it is in the cluster.
 func (i *installation) startArgo(t *testing.T, name, account string, port int, args ...string) {
 	t.Helper()
-	tools := filepath.Join(i.root, "bin", "argocd")
+	tools, helm := filepath.Join(i.root, "bin", "argocd"), filepath.Join(i.root, "bin")
 	temp := filepath.Join(i.dir, name)
 	must(t, os.MkdirAll(temp, 0o700))
 	env := []string{
-		"ARGOCD_BINARY_NAME=" + name, "PATH=" + tools + ":" + os.Getenv("PATH"), "HOME=" + temp, "TMPDIR=" + temp, "REDIS_SERVER=" + loopback(i.ports.redis),
+		"ARGOCD_BINARY_NAME=" + name, "PATH=" + tools + ":" + helm + ":" + os.Getenv("PATH"), "HOME=" + temp, "TMPDIR=" + temp, "REDIS_SERVER=" + loopback(i.ports.redis),
 		"ARGOCD_GPG_ENABLED=false", "ARGOCD_TLS_DATA_PATH=" + temp, "ARGOCD_SSH_DATA_PATH=" + temp, "ARGOCD_PLUGINSOCKFILEPATH=" + filepath.Join(temp, "plugins"),
 		"ARGOCD_ASK_PASS_SOCK=" + filepath.Join(temp, "ask-pass.sock"),
 	}

@@ -3,15 +3,11 @@
 package argocdtest
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -23,28 +19,24 @@ const (
 	shopTeam    = "shop-team"
 	transitTeam = "transit-team"
 	platform    = "miniprogram-platform"
-	operator    = "miniprogram-operator"
 
 	groups = "config/argocd/example/platform/groups/"
 	shops  = "config/argocd/example/groups/shop-team/"
-)
 
-// pruning plays what is taken out of Git, too. Argo CD waits for somebody to confirm, as it
-// should, but does not go on when somebody has; why is not known yet.
-var pruning = flag.Bool("pruning", false, "play the chapters of pruning, too, which fail")
+	groupSet = "miniprogram-groups"
+)
 
 // One life of the example in a real Argo CD, from its first sync to the deletion of a
 // group. Each chapter begins where the one before ended.
 func TestArgoCDPlaysALife(t *testing.T) {
 	i := install(t)
-	if !t.Run("the operator is installed from Git, by client-side apply", i.installsTheOperator) {
-		t.FailNow()
-	}
-	i.startOperator(t)
 	chapters := []struct {
 		name  string
 		plays func(*testing.T)
 	}{
+		{"the operator is installed from Git, by client-side apply", i.installsTheOperator},
+		{"the chart takes its place, by server-side apply", i.installsTheChart},
+		{"what was installed runs", func(*testing.T) { i.startOperator(t) }},
 		{"the platform and its groups come up wave by wave", i.bringsUpTheExample},
 		{"people approve, and rollouts begin", i.peopleApprove},
 		{"a rollout is steered by clicks", i.steersByClicks},
@@ -56,44 +48,13 @@ func TestArgoCDPlaysALife(t *testing.T) {
 		{"Git and clicks decide nothing, unless the platform lets clicks", i.decidesNothing},
 		{"what is taken out of Git goes, after somebody confirmed where it hurts", i.prunes},
 		{"a group leaves", i.letsAGroupGo},
-	}
-	if !*pruning {
-		chapters = chapters[:len(chapters)-2]
+		{"an application is deleted with what it has brought, after somebody confirmed", i.deletesAnApplication},
 	}
 	for _, chapter := range chapters {
 		if !t.Run(chapter.name, chapter.plays) {
 			t.Fatalf("what comes after %q needs it", chapter.name)
 		}
 	}
-}
-
-// installFromGit is an Application that installs the operator, and its project.
-const installFromGit = `apiVersion: argoproj.io/v1alpha1
-kind: AppProject
-metadata: {name: miniprogram-operator, namespace: argocd}
-spec:
-  sourceRepos: ["*"]
-  destinations: [{server: "*", namespace: "*"}]
-  destinationServiceAccounts: [{server: "*", namespace: "*", defaultServiceAccount: "argocd:argocd-application-controller"}]
-  clusterResourceWhitelist: [{group: "*", kind: "*"}]
----
-apiVersion: argoproj.io/v1alpha1
-kind: Application
-metadata: {name: miniprogram-operator, namespace: argocd}
-spec:
-  project: miniprogram-operator
-  source: {repoURL: %s, targetRevision: HEAD, path: config/install}
-  destination: {server: https://kubernetes.default.svc, namespace: miniprogram-system}
-  syncPolicy:
-    automated: {prune: true, selfHeal: true}
-`
-
-func (i *installation) installsTheOperator(t *testing.T) {
-	i.git.write(t, "operator/application.yaml", fmt.Sprintf(installFromGit, i.git.url()))
-	i.git.write(t, "operator/kustomization.yaml", "resources: [application.yaml]\n")
-	must(t, controlplane.Apply(t.Context(), i.cp.Admin(), i.git.path("operator")))
-	i.syncs(t, operator)
-	i.awaitHealthy(t, operator)
 }
 
 func (i *installation) bringsUpTheExample(t *testing.T) {
@@ -107,8 +68,7 @@ func (i *installation) bringsUpTheExample(t *testing.T) {
 	must(t, i.cp.WriteKubeconfig(kubeconfig, i.cp.Admin()))
 	_, err := i.cp.Kubectl(t.Context(), kubeconfig, "apply", "--server-side", "-f", reviewers)
 	must(t, err)
-	// The ApplicationSet looks for projects that were missing every three minutes, or now.
-	i.annotate(t, "ApplicationSet", "miniprogram-groups", "argocd.argoproj.io/application-set-refresh", "true")
+	i.looksForGroups(t)
 	for _, group := range []string{shopTeam, transitTeam} {
 		i.awaitApp(t, group, "there", func(application) bool { return true })
 		i.syncs(t, group)
@@ -118,6 +78,13 @@ func (i *installation) bringsUpTheExample(t *testing.T) {
 	i.shows(t, shopTeam, "MiniProgramVersion", "shop-1-0-0", "Healthy", "waits for 1 approval of role privacy")
 	i.shows(t, shopTeam, "Rollout", "shop", "Progressing", "MiniProgramVersion shop-1-0-0 is not approved: ")
 	i.awaitApp(t, shopTeam, "Progressing", func(a application) bool { return a.Status.Health.Status == "Progressing" })
+}
+
+// looksForGroups lets the ApplicationSet look at Git and at projects that were missing, which it
+// does every three minutes, or now.
+func (i *installation) looksForGroups(t testing.TB) {
+	t.Helper()
+	i.annotate(t, "ApplicationSet", groupSet, "argocd.argoproj.io/application-set-refresh", "true")
 }
 
 // approve lets the reviewers of both roles approve a version.
@@ -292,77 +259,4 @@ func (i *installation) appliesOnTheClientsSide(t *testing.T) {
 	i.git.commit(t, "another share, and other words")
 	i.syncs(t, shopTeam)
 	i.awaitHealthy(t, shopTeam)
-}
-
-func (i *installation) prunes(t *testing.T) {
-	i.git.edit(t, "config/samples/shop-team/kustomization.yaml", "- notes.yaml\n- notes-0.9.0.yaml\n", "")
-	rollouts, err := yaml.Marshal(map[string]any{
-		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "Rollout", "metadata": map[string]any{"name": "shop", "namespace": shopTeam},
-		"spec": map[string]any{"miniProgramRef": map[string]any{"name": "shop"}, "versionRef": map[string]any{"name": "shop-1-0-0"}},
-	})
-	must(t, err)
-	i.git.write(t, shops+"rollouts.yaml", string(rollouts))
-	i.git.commit(t, "no more notes")
-	i.refresh(t, shopTeam)
-	i.awaitConfirmation(t, shopTeam)
-	notes := metav1.ObjectMeta{Namespace: shopTeam, Name: "notes"}
-	must(t, i.admin.Get(t.Context(), client.ObjectKey{Namespace: shopTeam, Name: "notes"}, &v1alpha1.Rollout{}))
-	i.confirm(t, shopTeam)
-	for _, o := range []client.Object{&v1alpha1.Rollout{ObjectMeta: notes}, &v1alpha1.MiniProgram{ObjectMeta: notes}} {
-		i.gone(t, o)
-	}
-	i.syncs(t, shopTeam)
-	i.awaitHealthy(t, shopTeam)
-}
-
-func (i *installation) letsAGroupGo(t *testing.T) {
-	left := argoObject("Application", transitTeam)
-	must(t, i.admin.Get(t.Context(), client.ObjectKeyFromObject(left), left))
-	i.git.edit(t, "config/argocd/example/platform/kustomization.yaml", "- groups/transit-team\n", "")
-	i.git.git(t, "rm", "-r", "--quiet", groups+transitTeam)
-	i.git.commit(t, "transit leaves")
-	i.annotate(t, "ApplicationSet", "miniprogram-groups", "argocd.argoproj.io/application-set-refresh", "true")
-	i.gone(t, argoObject("Application", transitTeam))
-	i.refresh(t, platform)
-	i.awaitConfirmation(t, platform)
-	var ro v1alpha1.Rollout
-	must(t, i.admin.Get(t.Context(), client.ObjectKey{Namespace: transitTeam, Name: "transit"}, &ro))
-	if !meta.IsStatusConditionTrue(ro.Status.Conditions, v1alpha1.ConditionReady) {
-		t.Errorf("the rollout of the group is not Ready any more: %v", ro.Status.Conditions)
-	}
-
-	// Who wants its objects gone deletes an Application with Argo CD's finalizer, and confirms.
-	again := argoObject("Application", transitTeam)
-	again.Object["spec"] = left.Object["spec"]
-	again.SetFinalizers([]string{"resources-finalizer.argocd.argoproj.io"})
-	must(t, i.admin.Create(t.Context(), again))
-	i.syncs(t, transitTeam)
-	must(t, i.admin.Delete(t.Context(), again))
-	i.awaitApp(t, transitTeam, "to be compared while it is deleted", func(application) bool {
-		i.annotate(t, "Application", transitTeam, "argocd.argoproj.io/refresh", "normal")
-		return strings.Contains(i.controllerLog(t), "requires manual confirmation to delete")
-	})
-	must(t, i.admin.Get(t.Context(), client.ObjectKey{Namespace: transitTeam, Name: "transit"}, &ro))
-	if ro.DeletionTimestamp != nil {
-		t.Error("the Rollout is deleted before somebody confirmed")
-	}
-	i.confirm(t, transitTeam)
-	i.gone(t, &ro)
-	i.gone(t, again)
-}
-
-// controllerLog is what Argo CD's controller has written.
-func (i *installation) controllerLog(t testing.TB) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(i.dir, "logs", "argocd-application-controller.log"))
-	must(t, err)
-	return string(data)
-}
-
-// awaitConfirmation waits until a sync waits for somebody to confirm that something may go.
-func (i *installation) awaitConfirmation(t testing.TB, app string) {
-	t.Helper()
-	i.awaitApp(t, app, "to wait for confirmation", func(a application) bool {
-		return a.Status.OperationState.Phase == "Running" && strings.Contains(a.Status.OperationState.Message, "Waiting for pruning confirmation")
-	})
 }

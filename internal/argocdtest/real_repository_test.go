@@ -55,7 +55,9 @@ patches:
 func newRepository(t *testing.T, root, dir string) *repository {
 	t.Helper()
 	r := &repository{dir: dir}
-	must(t, os.CopyFS(r.path("config"), os.DirFS(filepath.Join(root, "config"))))
+	for _, folder := range []string{"config", "charts"} {
+		must(t, os.CopyFS(r.path(folder), os.DirFS(filepath.Join(root, folder))))
+	}
 	must(t, filepath.WalkDir(r.path("config", "argocd"), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || filepath.Ext(path) != ".yaml" {
 			return err

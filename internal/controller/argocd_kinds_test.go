@@ -1,6 +1,8 @@
 package controller_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -122,7 +124,13 @@ func TestWhatArgoCDShowsOfWhatDoesNotGoOn(t *testing.T) {
 	g.version(t, "app", "1.0.0")
 	a.settles(t, "MiniProgramVersion", "app-1.0.0", "degraded_notAccepted", "Degraded", "the bundle was not accepted")
 	g.version(t, "app", "1.1.0")
-	a.settles(t, "MiniProgramVersion", "app-1.1.0", "progressing_sourceMissing", "Progressing", "spec.source.configMap")
+	a.settles(t, "MiniProgramVersion", "app-1.1.0", "degraded_sourceMissing", "Degraded", "spec.source.configMap")
+	away := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	t.Cleanup(away.Close)
+	g.version(t, "app", "1.3.0", func(v *v1alpha1.MiniProgramVersion) {
+		v.Spec.Source = v1alpha1.BundleSource{HTTP: &v1alpha1.HTTPSource{URL: away.URL + "/b.zip"}}
+	})
+	a.settles(t, "MiniProgramVersion", "app-1.3.0", "progressing_sourceUnavailable", "Progressing", "http://registry.example.com/b.zip answers 503")
 	g.version(t, "app", "1.2.0", func(v *v1alpha1.MiniProgramVersion) { v.Spec.Availability = v1alpha1.AvailabilityWithdrawn })
 	g.awaitVersion(t, "app-1.2.0", v1alpha1.ConditionStalled, "True Withdrawn: the version was withdrawn before it was packaged; create another version")
 	a.settles(t, "MiniProgramVersion", "app-1.2.0", "healthy_withdrawnBeforePackaging", "Healthy", "withdrawn: it is never served again")
@@ -145,7 +153,7 @@ func TestWhatArgoCDShowsOfThePlatform(t *testing.T) {
 		h.Spec.Availability = v1alpha1.HostAppActive
 		h.Spec.Access = &v1alpha1.HostAccess{Type: v1alpha1.AccessToken, SecretRef: &v1alpha1.AccessSecretReference{Name: "wallet-tokens"}}
 	})
-	a.settles(t, "HostApp", g.host, "progressing_tokensMissing", "Progressing", "Secret miniprogram-system/wallet-tokens may not be read")
+	a.settles(t, "HostApp", g.host, "degraded_tokensMissing", "Degraded", "Secret miniprogram-system/wallet-tokens may not be read")
 	g.changeHost(t, func(h *v1alpha1.HostApp) { h.Spec.Access, h.Spec.NamespaceSelector = nil, brokenSelector() })
 	a.settles(t, "HostApp", g.host, "degraded_selectorInvalid", "Degraded", "HostApp wallet: spec.namespaceSelector cannot be read")
 

@@ -94,7 +94,7 @@ func TestASourceThatFailsSaysWhyAndHealsByItself(t *testing.T) {
 		sha256 string
 		want   string
 	}{
-		"1.0.0": {server: serve(status(http.StatusNotFound)), want: "False SourceUnavailable: %s answers 404 Not Found: correct spec.source.http.url or put the bundle there; it is tried again"},
+		"1.0.0": {server: serve(status(http.StatusNotFound)), want: "False SourceMissing: %s answers 404 Not Found: correct spec.source.http.url or put the bundle there; it is tried again"},
 		"1.0.1": {server: serve(status(http.StatusInternalServerError)), want: "False SourceUnavailable: %s answers 500 Internal Server Error; it is tried again"},
 		"1.0.2": {server: serve(endless), want: "False SourceUnavailable: fetching %s was given up: nothing arrived for 1s; it is tried again"},
 		"1.0.3": {
@@ -121,7 +121,7 @@ func TestAConfigMapSourceThatIsMissingOrUnreadableSaysWhat(t *testing.T) {
 	g.program(t, "app")
 	g.version(t, "app", "1.0.0")
 	g.awaitVersion(t, "app-1.0.0", v1alpha1.ConditionReady,
-		"False SourceUnavailable: spec.source.configMap names ConfigMap app-1.0.0, which does not exist in namespace "+g.ns+": create it")
+		"False SourceMissing: spec.source.configMap names ConfigMap app-1.0.0, which does not exist in namespace "+g.ns+": create it")
 	g.configMap(t, "app-1.0.0", archive(t, "x"))
 	g.awaitVersion(t, "app-1.0.0", v1alpha1.ConditionReady, "True Succeeded: the artifact is published and checked")
 }

@@ -181,7 +181,7 @@ func TestPartsThatAreGoneAreMadeAgain(t *testing.T) {
 	name := delivery.AudienceConfigMap(g.ns, "app", part.Digest, part.Keys)
 	g.must(t, g.dana.Delete(ctx(t), groupConfigMap(g, "in")))
 	g.removeParts(t)
-	gone := "False SourceUnavailable: spec.audience.include.from[0].configMap names ConfigMap in, which does not exist in namespace " + g.ns + ": create it"
+	gone := "False SourceMissing: spec.audience.include.from[0].configMap names ConfigMap in, which does not exist in namespace " + g.ns + ": create it"
 	g.awaitRollout(t, "app", gone, func(ro *v1alpha1.Rollout) bool {
 		return condition(ro.Status.Conditions, v1alpha1.ConditionReady) == gone || condition(ro.Status.Conditions, v1alpha1.ConditionReady) == "False AudiencePartMissing: "+name
 	})

@@ -49,7 +49,7 @@ func TestNoSourceOfAnotherGroupIsRead(t *testing.T) {
 				return ""
 			})
 			ready := condition(v.Status.Conditions, v1alpha1.ConditionReady)
-			notThere := strings.HasPrefix(ready, "False SourceUnavailable: ") && strings.Contains(ready, "which does not exist in namespace "+second.ns)
+			notThere := strings.HasPrefix(ready, "False SourceMissing: ") && strings.Contains(ready, "which does not exist in namespace "+second.ns)
 			noName := strings.HasPrefix(ready, "False Error: ") && strings.Contains(ready, "invalid resource name")
 			if !notThere && !noName || v.Status.Artifact != nil {
 				t.Errorf("it is %s\n%s", ready, show(v.Status))

@@ -190,8 +190,8 @@ func TestListsThatCannotBeHadAreSaid(t *testing.T) {
 	}
 	const field = "spec.audience.include.from[0].configMap"
 	wrong := strings.Repeat("0", 64)
-	ready("no ConfigMap", "{configMap: {name: none, key: keys, sha256: '"+wrong+"'}}", "False SourceUnavailable: "+field+" names ConfigMap none, which does not exist in namespace "+g.ns+": create it")
-	ready("no key", "{configMap: {name: in, key: others, sha256: '"+wrong+"'}}", `False SourceUnavailable: ConfigMap `+g.ns+`/in has no key "others", which `+field+".key names: add it under data")
+	ready("no ConfigMap", "{configMap: {name: none, key: keys, sha256: '"+wrong+"'}}", "False SourceMissing: "+field+" names ConfigMap none, which does not exist in namespace "+g.ns+": create it")
+	ready("no key", "{configMap: {name: in, key: others, sha256: '"+wrong+"'}}", `False SourceMissing: ConfigMap `+g.ns+`/in has no key "others", which `+field+".key names: add it under data")
 	sum := fmt.Sprintf("%x", sha256.Sum256([]byte(keysOf("in", 3))))
 	ready("another digest", "{configMap: {name: in, key: keys, sha256: '"+wrong+"'}}", "False SourceDigest: ConfigMap "+g.ns+"/in, key keys has sha256 "+sum+", but "+field+".sha256 says "+wrong+": correct the digest or the list")
 	ready("a table", g.list(t, "table", "ada\n\nben\tlhasa\n"), "False AudienceInvalid: ConfigMap "+g.ns+"/table, key keys, which "+field+" names: line 3 has a control character: write one key a line, and nothing else; correct the list, and the digest in the spec")
@@ -206,7 +206,7 @@ func TestListsThatCannotBeHadAreSaid(t *testing.T) {
 	g.awaitResolvedBy(t, server, token, map[user]string{"in-0": "1.1.0 Included"})
 	g.edit(t, "audience: {include: {from: [{configMap: {name: none, key: keys, sha256: '"+wrong+"'}}]}}, steps: [{setPercent: 0}, {setPercent: 50}, {pause: {}}]")
 	g.awaitRollout(t, "app", "it keeps its audience and its share", func(ro *v1alpha1.Rollout) bool {
-		return strings.HasPrefix(condition(ro.Status.Conditions, v1alpha1.ConditionReady), "False SourceUnavailable: ") && ro.Status.ObservedGeneration == ro.Generation &&
+		return strings.HasPrefix(condition(ro.Status.Conditions, v1alpha1.ConditionReady), "False SourceMissing: ") && ro.Status.ObservedGeneration == ro.Generation &&
 			ro.Status.BasisPoints == 0 && cmp.Equal(ro.Status.Document.Audience.Parts, under.Status.Document.Audience.Parts)
 	})
 	g.awaitResolvedBy(t, server, token, map[user]string{"in-0": "1.1.0 Included", "mo": "1.0.0 OutsideShare"})

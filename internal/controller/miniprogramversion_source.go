@@ -101,7 +101,7 @@ func (r *MiniProgramVersionReconciler) fetchConfigMap(ctx context.Context, v *v1
 	}
 	data, ok := valueOf(&cm, ref.Key)
 	if !ok {
-		return nil, task.Wait("SourceUnavailable", 0, "ConfigMap %s/%s has no key %q, which spec.source.configMap.key names: add it under binaryData", v.Namespace, ref.Name, ref.Key)
+		return nil, task.Wait(source.SourceMissing, 0, "ConfigMap %s/%s has no key %q, which spec.source.configMap.key names: add it under binaryData", v.Namespace, ref.Name, ref.Key)
 	}
 	return source.Bytes(data, ref.SHA256, fmt.Sprintf("ConfigMap %s/%s, key %s", v.Namespace, ref.Name, ref.Key))
 }
@@ -138,7 +138,7 @@ func (s *Shared) readGroupObject(ctx context.Context, namespace, name, kind, fie
 	err := s.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, into)
 	switch {
 	case apierrors.IsNotFound(err):
-		return task.Wait("SourceUnavailable", 0, "%s names %s %s, which does not exist in namespace %s: create it", field, kind, name, namespace)
+		return task.Wait(source.SourceMissing, 0, "%s names %s %s, which does not exist in namespace %s: create it", field, kind, name, namespace)
 	case apierrors.IsForbidden(err):
 		return task.Wait("SourceForbidden", 0, "the manager may not read %s %s in namespace %s: give it the right with `kubectl create rolebinding miniprogram-source-reader -n %s --clusterrole=miniprogram-source-reader --serviceaccount=%s:miniprogram-manager`",
 			kind, name, namespace, namespace, s.Namespace)

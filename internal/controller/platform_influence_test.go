@@ -398,7 +398,7 @@ func (m *mallory) withoutEffect(t *testing.T, waiting *v1alpha1.Review) {
 		want   string
 	}{
 		"9.0.0": {v1alpha1.BundleSource{ConfigMap: &v1alpha1.ConfigMapSource{Name: m.theirs + ".app-1.1.0", Key: "bundle.zip"}}, fmt.Sprintf(
-			"False SourceUnavailable: spec.source.configMap names ConfigMap %s.app-1.1.0, which does not exist in namespace %s: create it", m.theirs, m.ns)},
+			"False SourceMissing: spec.source.configMap names ConfigMap %s.app-1.1.0, which does not exist in namespace %s: create it", m.theirs, m.ns)},
 		"9.0.1": {v1alpha1.BundleSource{OCI: &v1alpha1.OCISource{Ref: m.registryHost() + "/miniprograms/" + m.theirs + "/app:1.1.0"}}, fmt.Sprintf(
 			"False SourceForbidden: spec.source.oci.ref %q lies below %[2]s, where the manager publishes the artifacts of all developer groups: name a registry or repository of your own",
 			m.registryHost()+"/miniprograms/"+m.theirs+"/app:1.1.0", m.registryHost()+"/miniprograms")},

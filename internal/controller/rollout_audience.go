@@ -18,6 +18,7 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/rollout"
+	"github.com/miniprogram-dev/miniprogram-operator/internal/source"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/task"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 )
@@ -154,7 +155,7 @@ func (r *RolloutReconciler) readList(ctx context.Context, s *rolloutScope, field
 	at := fmt.Sprintf("ConfigMap %s/%s, key %s", s.before.Namespace, from.Name, from.Key)
 	data, ok := valueOf(&cm, from.Key)
 	if !ok {
-		return nil, task.Wait("SourceUnavailable", again, "ConfigMap %s/%s has no key %q, which %s.key names: add it under data", s.before.Namespace, from.Name, from.Key, field)
+		return nil, task.Wait(source.SourceMissing, again, "ConfigMap %s/%s has no key %q, which %s.key names: add it under data", s.before.Namespace, from.Name, from.Key, field)
 	}
 	sum := sha256.Sum256(data)
 	if got := hex.EncodeToString(sum[:]); got != from.SHA256 {

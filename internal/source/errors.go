@@ -17,6 +17,9 @@ const (
 	// SourceUnavailable: the source does not answer, answers something else than
 	// the bundle, or does not come to an end.
 	SourceUnavailable = "SourceUnavailable"
+	// SourceMissing: the source answers, and has no such thing. Somebody has to put it
+	// there, where SourceUnavailable may end by itself.
+	SourceMissing = "SourceMissing"
 	// SourceUnauthorized: the source asks for credentials, or for others.
 	SourceUnauthorized = "SourceUnauthorized"
 	// SourceForbidden: the manager refuses to go there.
@@ -143,6 +146,7 @@ func refusal(what string, status int, after time.Duration, hint, field string) e
 		err.Reason = SourceUnauthorized
 		err.Message = answer + ": " + hint
 	case status == http.StatusNotFound || status == http.StatusGone:
+		err.Reason = SourceMissing
 		err.Message = answer + ": correct " + field + " or put the bundle there; it is tried again"
 	case after > 0:
 		err.Message = fmt.Sprintf("%s and asks to wait; it is tried again after %s", answer, after)

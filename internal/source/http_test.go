@@ -145,7 +145,7 @@ func TestAnswersThatAreNoBundle(t *testing.T) {
 	}{
 		"404": {
 			answer: http.NotFound,
-			want:   seen{Reason: SourceUnavailable, Message: "URL answers 404 Not Found: correct spec.source.http.url or put the bundle there; it is tried again"},
+			want:   seen{Reason: SourceMissing, Message: "URL answers 404 Not Found: correct spec.source.http.url or put the bundle there; it is tried again"},
 		},
 		"500": {
 			answer: status(http.StatusInternalServerError, ""),

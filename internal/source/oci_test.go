@@ -246,7 +246,7 @@ func TestRegistriesThatDoNotHandOutTheBundle(t *testing.T) {
 	}{
 		"no such tag": {
 			ref:  "/team/app:2.0",
-			want: seen{Reason: SourceUnavailable, Message: "REF answers 404 Not Found: correct spec.source.oci.ref or put the bundle there; it is tried again"},
+			want: seen{Reason: SourceMissing, Message: "REF answers 404 Not Found: correct spec.source.oci.ref or put the bundle there; it is tried again"},
 		},
 		"500": {
 			before: always(status(http.StatusInternalServerError, "")),

@@ -1,7 +1,8 @@
 -- A version that waits for review is Healthy: reviewers take hours, and a later
 -- wave with its Rollout must not wait for them, for the Rollout does. The message says
 -- who is waited for. One that was withdrawn is what somebody wanted, even before
--- it was packaged.
+-- it was packaged. What somebody has to put right is Degraded, though it is tried
+-- again: a sync waits for what is Progressing, and no other commit is synced meanwhile.
 -- (There is no string library here. "A" comes after "@".)
 local action = (obj.metadata.annotations or {})["miniprogram.dev/action"] or ""
 local withdrawn = obj.spec.availability == "Withdrawn" or action == "withdraw" or
@@ -16,6 +17,10 @@ local function is(kind)
   return conditions[kind] ~= nil and conditions[kind].status == "True"
 end
 local ready = conditions.Ready or {}
+local putRight = {
+  MiniProgramMissing = true, SignatureInvalid = true, SignatureMissing = true, SourceDigest = true, SourceForbidden = true,
+  SourceInvalid = true, SourceMissing = true, SourceTooLarge = true, SourceUnauthorized = true,
+}
 
 if obj.metadata.deletionTimestamp ~= nil then
   health.message = "being deleted"
@@ -27,6 +32,8 @@ elseif is("Stalled") then
   health.status, health.message = "Degraded", conditions.Stalled.message
 elseif is("Ready") then
   health.status, health.message = "Healthy", status.summary or ready.message
+elseif putRight[ready.reason or ""] then
+  health.status, health.message = "Degraded", ready.message
 else
   health.message = ready.message
 end
