@@ -38,7 +38,7 @@ func newWriter(t *testing.T) *writer {
 	return &writer{private, key}
 }
 
-func (w *writer) seal(t *testing.T, kind string, payload []byte) []byte {
+func (w *writer) seal(t testing.TB, kind string, payload []byte) []byte {
 	t.Helper()
 	e, err := dsse.Sign(w.private, kind, payload)
 	if err != nil {
@@ -64,7 +64,7 @@ func release(sequence int64) *document.Release {
 }
 
 // artifact is a good one.
-func (w *writer) artifact(t *testing.T, sequence int64, change func(*journal.Entry)) *journal.Artifact {
+func (w *writer) artifact(t testing.TB, sequence int64, change func(*journal.Entry)) *journal.Artifact {
 	t.Helper()
 	doc := release(sequence)
 	payload, err := document.Marshal(doc)
@@ -138,7 +138,7 @@ func TestNamesOfJournalsAreNamesOfRepositories(t *testing.T) {
 			t.Errorf("%s is read as %v, %v", o.Tag(), got, ok)
 		}
 	}
-	for _, tag := range []string{"latest", "s0-1", "s1", "s1-1-1", "s1-x", "S1-1", ""} {
+	for _, tag := range []string{"latest", "s0-1", "s1", "s1-1-1", "s1-01", "s01-1", "s1-x", "S1-1", ""} {
 		if o, ok := journal.OrderOf(tag); ok {
 			t.Errorf("%q is read as %v", tag, o)
 		}
