@@ -194,6 +194,15 @@ func TestABacklogIsBoundedAndCountsWhatItLoses(t *testing.T) {
 	}
 }
 
+func TestWhatUnpacksToTooMuchIsNotRead(t *testing.T) {
+	if got := journal.Unpack(journal.Pack(make([]byte, 32<<20))); len(got) != 32<<20 {
+		t.Errorf("%d bytes are unpacked, want 32 MiB", len(got))
+	}
+	if got := journal.Unpack(journal.Pack(make([]byte, 32<<20+1))); got != nil {
+		t.Errorf("%d bytes are unpacked, 32 MiB are allowed", len(got))
+	}
+}
+
 func TestGapsOfAChainAreSeen(t *testing.T) {
 	w := newWriter(t)
 	chain := func() []journal.Checked {
