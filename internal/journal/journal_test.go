@@ -39,7 +39,7 @@ func newWriter(t *testing.T) *writer {
 	return &writer{private, key}
 }
 
-func (w *writer) seal(t *testing.T, kind string, payload []byte) []byte {
+func (w *writer) seal(t testing.TB, kind string, payload []byte) []byte {
 	t.Helper()
 	e, err := dsse.Sign(w.private, kind, payload)
 	if err != nil {
@@ -65,7 +65,7 @@ func release(sequence int64) *document.Release {
 }
 
 // artifact is a good one.
-func (w *writer) artifact(t *testing.T, sequence int64, change func(*journal.Entry)) *journal.Artifact {
+func (w *writer) artifact(t testing.TB, sequence int64, change func(*journal.Entry)) *journal.Artifact {
 	t.Helper()
 	doc := release(sequence)
 	payload, err := document.Marshal(doc)
@@ -139,7 +139,7 @@ func TestNamesOfJournalsAreNamesOfRepositories(t *testing.T) {
 			t.Errorf("%s is read as %v, %v", o.Tag(), got, ok)
 		}
 	}
-	for _, tag := range []string{"latest", "s0-1", "s1", "s1-1-1", "s1-x", "S1-1", ""} {
+	for _, tag := range []string{"latest", "s0-1", "s1", "s1-1-1", "s1-01", "s01-1", "s1-x", "S1-1", ""} {
 		if o, ok := journal.OrderOf(tag); ok {
 			t.Errorf("%q is read as %v", tag, o)
 		}
@@ -192,6 +192,15 @@ func TestABacklogIsBoundedAndCountsWhatItLoses(t *testing.T) {
 	b := journal.ParseBacklog(text)
 	if len(text) > 160<<10 || b.Lost == nil || b.Lost.First != 1 || b.Lost.Count+int64(len(b.Items)) != 9 || b.Items[len(b.Items)-1].Number != 9 {
 		t.Errorf("%d bytes, lost %+v, %d items", len(text), b.Lost, len(b.Items))
+	}
+}
+
+func TestWhatUnpacksToTooMuchIsNotRead(t *testing.T) {
+	if got := journal.Unpack(journal.Pack(make([]byte, 32<<20))); len(got) != 32<<20 {
+		t.Errorf("%d bytes are unpacked, want 32 MiB", len(got))
+	}
+	if got := journal.Unpack(journal.Pack(make([]byte, 32<<20+1))); got != nil {
+		t.Errorf("%d bytes are unpacked, 32 MiB are allowed", len(got))
 	}
 }
 

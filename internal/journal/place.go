@@ -69,7 +69,8 @@ func (o Order) Tag() string { return fmt.Sprintf("s%d-%d", o.Number, o.Second) }
 // Time is that of the second.
 func (o Order) Time() time.Time { return time.Unix(o.Second, 0).UTC() }
 
-var tagForm = regexp.MustCompile(`^s([1-9][0-9]{0,17})-([0-9]{1,12})$`)
+// No order has two tags: numbers have no zeros before them.
+var tagForm = regexp.MustCompile(`^s([1-9][0-9]{0,17})-(0|[1-9][0-9]{0,11})$`)
 
 // OrderOf reads a tag; ok tells whether it is one of an entry.
 func OrderOf(tag string) (o Order, ok bool) {

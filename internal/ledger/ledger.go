@@ -248,12 +248,20 @@ func (l *Ledger) read(ctx context.Context, appID string) (page, *corev1.ConfigMa
 	if err != nil {
 		return page{}, nil, fmt.Errorf("reading the ledger of app ID %s: %w", appID, err)
 	}
-	var p page
-	if err := json.Unmarshal([]byte(cm.Data[dataKey]), &p); err != nil || p.AppID != appID {
+	p, ok := parsePage(cm.Data[dataKey], appID)
+	if !ok {
 		return page{}, nil, fmt.Errorf("ConfigMap %s/%s, the ledger of app ID %s, was damaged: restore it, or delete it if nobody else ever held the app ID", l.Namespace, name, appID)
 	}
-	p.Holders = max(p.Holders, 1)
 	return p, &cm, nil
+}
+
+// parsePage reads what write wrote; not ok: it is no page of that app ID.
+func parsePage(text, appID string) (p page, ok bool) {
+	if json.Unmarshal([]byte(text), &p) != nil || p.AppID != appID {
+		return page{}, false
+	}
+	p.Holders = max(p.Holders, 1)
+	return p, true
 }
 
 func (l *Ledger) write(ctx context.Context, old *corev1.ConfigMap, p page) error {

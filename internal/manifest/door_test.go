@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -85,11 +84,15 @@ func (g *guestOf) ask(t *testing.T, method, path string) answer {
 // until waits for something that happens in the service.
 func until(t *testing.T, what string, happened func() bool) {
 	t.Helper()
+	tooLate := time.After(time.Minute)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
 	for !happened() {
-		if t.Context().Err() != nil {
+		select {
+		case <-tooLate:
 			t.Fatal(what)
+		case <-tick.C:
 		}
-		runtime.Gosched()
 	}
 }
 

@@ -339,13 +339,10 @@ func TestAClientThatStopsReadingIsCutOff(t *testing.T) {
 	for n := range maxPending {
 		many[fmt.Sprintf("com.example.%0*d", 50, n)] = 1
 	}
-	for testutil.ToFloat64(ended) == 0 {
-		if t.Context().Err() != nil {
-			t.Fatal("it is never cut off")
-		}
+	until(t, "it is never cut off", func() bool {
 		f.service.streams.tell("wallet", many, "id")
-		runtime.Gosched()
-	}
+		return testutil.ToFloat64(ended) > 0
+	})
 	if f.service.streams.any("wallet") {
 		t.Error("its stream is kept")
 	}
@@ -467,12 +464,7 @@ func TestOnlySoManyListen(t *testing.T) {
 	f.listen(from("2001:db8:1:2::1")...)
 	wanted(from("203.0.113.10"), 503, busy)
 	first.close()
-	for testutil.ToFloat64(f.service.metrics.streams) != 2 {
-		if t.Context().Err() != nil {
-			t.Fatal("the place is never free again")
-		}
-		runtime.Gosched()
-	}
+	until(t, "the place is never free again", func() bool { return testutil.ToFloat64(f.service.metrics.streams) == 2 })
 	f.listen(from("203.0.113.9")...) // who has gone makes room, in both
 }
 

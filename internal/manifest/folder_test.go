@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -250,12 +249,7 @@ func TestAFolderIsLookedIntoAgainAndAgain(t *testing.T) {
 	running.write("a.yaml", asYAML(t, listOf(hostAppRecord(t, wallet()), f.rolloutRecord(shop()))))
 	for _, n := range []int64{1000, 1001} {
 		running.write("b.yaml", asYAML(t, asExported(f.rolloutRecord(shop(sequence(n))))))
-		for f.get(shopPath).Body != f.envelope(shop(sequence(n))) {
-			if t.Context().Err() != nil {
-				t.Fatal("it is never served")
-			}
-			runtime.Gosched()
-		}
+		until(t, "it is never served", func() bool { return f.get(shopPath).Body == f.envelope(shop(sequence(n))) })
 	}
 }
 

@@ -82,7 +82,7 @@ func (m memory) Save(_ context.Context, name string, value []byte) error {
 // service is a manifest service that says what a test tells it to.
 type service struct {
 	*client.Client
-	t                       *testing.T
+	t                       testing.TB
 	envelope, keys, resolve string
 	store                   memory
 	now                     time.Time
@@ -90,7 +90,7 @@ type service struct {
 	status                  int
 }
 
-func newService(t *testing.T) *service {
+func newService(t testing.TB) *service {
 	t.Helper()
 	s := &service{t: t, store: memory{}, now: noon.Add(time.Hour)}
 	s.publish("a", 42)
