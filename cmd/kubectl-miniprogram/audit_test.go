@@ -80,11 +80,12 @@ func (s *shredder) document(t *testing.T, sequence int64, share int32, minutes i
 	must(t, err)
 	written := auditNoon.Add(time.Duration(minutes) * time.Minute)
 	versions := []journal.Version{}
-	for _, v := range []*document.Variant{doc.Stable, doc.Target} {
+	for i, v := range []*document.Variant{doc.Stable, doc.Target} {
+		restored := []string{"journal.v1/rollouts/shop-team/shop:s9-9", ""}[i] // stable is from before a cluster was lost
 		versions = append(versions, journal.Version{
 			Digest: v.Digest, Name: "shop-" + v.Version, Version: v.Version, Author: "dana", Standing: "Proven", Created: auditNoon,
 			Policies:  []journal.Policy{{Name: "all", Generation: 3, SHA256: "sha256:" + strings.Repeat("c", 64), Enforcement: v1alpha1.Enforce}},
-			Decisions: []journal.Decision{{Review: "quality-" + v.Version, Digest: v.Digest, Role: "quality", Decision: v1alpha1.DecisionApproved, Reviewer: "rosa", Created: auditNoon, Decided: auditNoon, Counted: true}},
+			Decisions: []journal.Decision{{Review: "quality-" + v.Version, Digest: v.Digest, Role: "quality", Decision: v1alpha1.DecisionApproved, Reviewer: "rosa", Created: auditNoon, Decided: auditNoon, Counted: true, Entry: restored}},
 		})
 	}
 	s.append(t, journal.RolloutRepository("shop-team", "shop"), by, &journal.Entry{
@@ -148,7 +149,7 @@ func TestAnAuditTellsWhoGotWhatAndWhoApprovedIt(t *testing.T) {
 	got := s.audit(t, exitOK, "--host", "wallet", "--user", late, "--at", at(25))
 	wants(t, got, "user "+late+" gets 1.1.0 (target)", "sequence 102, out since 2026-11-27T12:20:00Z", "put there", "2026-11-27T12:10:00Z Progressing", "promote@2/1 by olu",
 		"shop-1.1.0", "by dana (Proven)", "by rosa, role quality", "all, generation 3, Enforce", "every entry is signed")
-	wants(t, s.audit(t, exitOK, "--host", "wallet", "--user", late, "--at", at(5)), "gets 1.0.0 (stable)", "sequence 100", "quality-1.0.0")
+	wants(t, s.audit(t, exitOK, "--host", "wallet", "--user", late, "--at", at(5)), "gets 1.0.0 (stable)", "sequence 100", "quality-1.0.0, which was lost with its cluster: restored from journal.v1/rollouts/shop-team/shop:s9-9")
 	wants(t, s.audit(t, exitOK, "--host", "wallet", "--user", early, "--at", at(5)), "gets 1.1.0 (target)")
 	wants(t, s.audit(t, exitOK, "--host", "wallet", "--user", early, "--at", at(35)), "gets nothing", "it crashes")
 	wants(t, s.audit(t, exitUnacceptable, "--host", "wallet", "--user", early, "--at", at(-1)), "no document for host app wallet")

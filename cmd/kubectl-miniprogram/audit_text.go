@@ -164,6 +164,9 @@ func (r *auditReport) writeVersion(w io.Writer) {
 		if d.Counted {
 			counted = ""
 		}
+		if d.Entry != "" {
+			counted += ", which was lost with its cluster: restored from " + plain(d.Entry)
+		}
 		fmt.Fprintf(w, "%s\tby %s, %s, at %s, in Review %s%s\n", plain(strings.ToLower(d.Decision)), plain(d.Reviewer), plain(about), stamp(d.Decided), plain(d.Review), counted)
 	}
 	for _, p := range v.Policies {
