@@ -23,3 +23,18 @@ var Project []byte
 //
 //go:embed server_role.yaml
 var ServerRole []byte
+
+// Groups is the ApplicationSet of the example.
+//
+//go:embed example/argocd/groups.yaml
+var Groups []byte
+
+// Platform is the Application of the example's platform.
+//
+//go:embed example/argocd/platform.yaml
+var Platform []byte
+
+// Operator is the Application of the operator itself.
+//
+//go:embed operator/application.yaml
+var Operator []byte

@@ -2,12 +2,12 @@ package argocdtest
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/miniprogram-dev/miniprogram-operator/config/argocd"
 )
 
 // syncPolicy is what of an Application says how failed syncs are tried again.
@@ -23,11 +23,7 @@ type syncPolicy struct {
 // waits for the mistake.
 func TestRetriesOfTheExampleTakeTheNewestCommit(t *testing.T) {
 	found := 0
-	for _, name := range []string{"example/argocd/groups.yaml", "example/argocd/platform.yaml", "operator/application.yaml"} {
-		data, err := os.ReadFile(filepath.Join("../../config/argocd", name))
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, data := range map[string][]byte{"groups.yaml": argocd.Groups, "platform.yaml": argocd.Platform, "operator/application.yaml": argocd.Operator} {
 		for _, document := range bytes.Split(data, []byte("\n---\n")) {
 			var got struct {
 				Kind string `json:"kind"`
@@ -61,10 +57,6 @@ func TestRetriesOfTheExampleTakeTheNewestCommit(t *testing.T) {
 // argocd app confirm-deletion annotates an Application, and the ApplicationSet that made it
 // takes away each annotation that is neither its own nor named here.
 func TestTheExamplesApplicationSetLeavesConfirmationsThere(t *testing.T) {
-	data, err := os.ReadFile("../../config/argocd/example/argocd/groups.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var got struct {
 		Spec struct {
 			PreservedFields struct {
@@ -72,7 +64,7 @@ func TestTheExamplesApplicationSetLeavesConfirmationsThere(t *testing.T) {
 			} `json:"preservedFields"`
 		} `json:"spec"`
 	}
-	if err := yaml.Unmarshal(data, &got); err != nil {
+	if err := yaml.Unmarshal(argocd.Groups, &got); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Contains(got.Spec.PreservedFields.Annotations, "argocd.argoproj.io/deletion-approved") {
