@@ -95,7 +95,11 @@ func TestTheDoctorSeesOldKindsAndTheRegistry(t *testing.T) {
 	must(t, s.client.Get(t.Context(), client.ObjectKey{Name: "rollouts.miniprogram.dev"}, kind))
 	versions, _, err := unstructured.NestedSlice(kind.Object, "spec", "versions")
 	must(t, err)
-	unstructured.RemoveNestedField(versions[0].(map[string]any), "schema", "openAPIV3Schema", "properties", "spec", "properties", "progressDeadlineSeconds")
+	version, is := versions[0].(map[string]any)
+	if !is {
+		t.Fatalf("the kind has versions %v", versions)
+	}
+	unstructured.RemoveNestedField(version, "schema", "openAPIV3Schema", "properties", "spec", "properties", "progressDeadlineSeconds")
 	must(t, unstructured.SetNestedSlice(kind.Object, versions, "spec", "versions"))
 	must(t, s.client.Update(t.Context(), kind))
 	t.Cleanup(func() {

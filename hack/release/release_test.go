@@ -140,7 +140,8 @@ func TestABillWithoutModulesIsRefused(t *testing.T) {
 		ok   bool
 	}{
 		"modules with licences": {`{"bomFormat":"CycloneDX","components":[{"evidence":{"licenses":[{"license":{"id":"MIT"}}]}}]}`, true},
-		"modules without":       {`{"bomFormat":"CycloneDX","components":[{},{},{"evidence":{"licenses":[{}]}}]}`, false},
+		"ours and Go's without": {`{"bomFormat":"CycloneDX","components":[{"name":"std"},{"name":"github.com/miniprogram-dev/miniprogram-operator/sdk/go"}]}`, true},
+		"a module without":      {`{"bomFormat":"CycloneDX","components":[{"name":"example.com/m"},{"evidence":{"licenses":[{}]}}]}`, false},
 		"no module":             {`{"bomFormat":"CycloneDX","components":[]}`, false},
 		"another format":        {`{"components":[{"evidence":{"licenses":[{}]}}]}`, false},
 	} {
