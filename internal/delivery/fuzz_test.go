@@ -9,7 +9,7 @@ import (
 // FuzzReadKeys reads anything as a list of users' keys: each key stands in a line of its own,
 // and is no longer than it may be.
 func FuzzReadKeys(f *testing.F) {
-	for _, seed := range []string{"", "u1\nu2\n", "u1\r\n\r\nu2", "\ufeffu1", " u1", "u\x001", "\xff", strings.Repeat("界", MaxKeyLength+1)} {
+	for _, seed := range []string{"", "u1\nu2\n", "u1\r\n\r\nu2", "\ufeffu1", "\ufeff\ufeffu1", "u1\n\ufeffu2", " u1", "u\x001", "\xff", strings.Repeat("界", MaxKeyLength+1)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -25,7 +25,7 @@ func FuzzReadKeys(f *testing.F) {
 			t.Errorf("%q is read again as %q, %v", keys, again, err)
 		}
 		for _, key := range keys {
-			if key == "" || utf8.RuneCountInString(key) > MaxKeyLength || strings.ContainsAny(key, "\r\n") || !strings.Contains(text, key) {
+			if key == "" || utf8.RuneCountInString(key) > MaxKeyLength || strings.ContainsAny(key, "\r\n\ufeff") || !strings.Contains(text, key) {
 				t.Errorf("%q is a key", key)
 			}
 		}

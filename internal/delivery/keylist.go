@@ -34,6 +34,8 @@ func ReadKeys(text string) ([]string, error) {
 			return nil, fmt.Errorf("line %d begins or ends with white space: a key is the whole line", n)
 		case strings.ContainsFunc(key, unicode.IsControl):
 			return nil, fmt.Errorf("line %d has a control character: write one key a line, and nothing else", n)
+		case strings.Contains(key, "\ufeff"): // files that were put together: nobody sees it, and no user has such a key
+			return nil, fmt.Errorf("line %d has a byte order mark: only the beginning of a list may have one", n)
 		case utf8.RuneCountInString(key) > MaxKeyLength:
 			return nil, fmt.Errorf("line %d has more than %d characters: write one key a line, and nothing else", n, MaxKeyLength)
 		}
