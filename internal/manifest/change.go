@@ -13,6 +13,8 @@ type change struct {
 	reconfigured map[string]bool          // host apps
 	blobs        blobChange
 	previews     bool // there are others than before
+	// ahead are the documents of the round that were read already.
+	ahead ahead
 }
 
 func (st *store) begin() *change {

@@ -92,6 +92,7 @@ func (st *store) apply(updates []update) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	c := st.begin()
+	c.ahead = st.readAll(updates)
 	for _, u := range partsFirst(updates) {
 		if u.record != nil {
 			st.take(c, u)
@@ -139,7 +140,7 @@ func (st *store) takeDocument(c *change, r *record) error {
 	if old != nil && old.same(r) {
 		return nil
 	}
-	e, err := readEntry(r, st.keys.Load().keys)
+	e, err := c.ahead.entry(r, st.keys.Load())
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -319,4 +320,54 @@ func TestKeysMayBeAFolder(t *testing.T) {
 	f.hostApp(wallet())
 	f.publish(shop())
 	f.wantServed(f.envelope(shop()))
+}
+
+// Many documents are read by several processors, and each is judged as it would be alone.
+func TestManyDocumentsAtOnceAreJudgedLikeEachAlone(t *testing.T) {
+	f := newFixture(t)
+	f.hostApp(wallet())
+	stranger := newKey(t)
+	program := func(i int, n int64) *record {
+		r := shop(sequence(n), func(r *document.Release) {
+			r.AppID, r.Rollout.Name = fmt.Sprintf("com.example.p%d", i), fmt.Sprintf("p%d", i)
+		})
+		out := f.rolloutRecord(r)
+		if i%3 == 0 {
+			out.Data = envelopeOnly(signed(t, stranger, r))
+		}
+		return out
+	}
+	const count = 5 * worthAhead
+	for n := int64(1); n <= 2; n++ {
+		var updates []update
+		for i := range count {
+			r := program(i, n)
+			updates = append(updates, update{name: r.Name, record: r})
+		}
+		f.service.store.apply(updates)
+	}
+	for i := range count {
+		name := program(i, 1).Name
+		e, bad := f.service.store.entries[name], f.service.store.bad[name]
+		if i%3 == 0 && (e != nil || bad.reason != reasonSignature) {
+			t.Errorf("document %d of a stranger: entry %v, reason %q", i, e != nil, bad.reason)
+		}
+		if i%3 != 0 && (e == nil || e.doc.Sequence != 2 || bad.reason != "") {
+			t.Errorf("document %d: %+v, reason %q", i, e, bad.reason)
+		}
+	}
+}
+
+// Documents that come together with other keys are judged by these.
+func TestDocumentsThatWereReadAheadAreJudgedByTheKeysOfNow(t *testing.T) {
+	f := newFixture(t)
+	r := f.rolloutRecord(shop())
+	good := f.service.store.keys.Load()
+	a := ahead{keys: good, read: map[*record]readAhead{r: {entry: &entry{configMap: "read before"}}}}
+	if e, err := a.entry(r, good); err != nil || e.configMap != "read before" {
+		t.Errorf("with the same keys: %v, %v", e, err)
+	}
+	if e, err := a.entry(r, &keySet{}); err == nil {
+		t.Errorf("with other keys: %v", e)
+	}
 }
