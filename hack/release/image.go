@@ -26,6 +26,9 @@ const entrypoint = "/manager"
 // writeImage writes the image for both platforms as an OCI layout, which skopeo, crane
 // and podman copy to registries, and its name to image.txt. It holds what the
 // Dockerfile says, and needs no container engine.
+//
+// (ko would make an image for each program, and begins with a base image that it fetches
+// from a registry: one image from scratch needs neither a network nor trust in a base.)
 func (r *release) writeImage(context.Context) error {
 	if err := checkRoots(r.roots); err != nil {
 		return err
