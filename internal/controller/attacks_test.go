@@ -147,12 +147,12 @@ func (g *group) ourKey(t testing.TB) *signing.Signer {
 func TestADocumentOfOursWithAHigherSequenceIsNeverTakenBack(t *testing.T) {
 	g := newGroup(t, "quality")
 	ro := g.stableAt(t, "1.0.0")
+	newer := g.published(t, "app")
 	var out corev1.ConfigMap
 	g.must(t, g.admin.Get(ctx(t), rolloutMap(g, "app"), &out))
 	uid := out.UID
 
 	// As after a backup was restored: what is out is newer than what is recorded.
-	newer := g.published(t, "app")
 	newer.Sequence += 1000
 	payload, err := document.Marshal(newer)
 	g.must(t, err)

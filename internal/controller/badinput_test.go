@@ -224,6 +224,7 @@ func TestAPublishedDocumentThatIsChangedOrDeletedByHandIsMended(t *testing.T) {
 	g.approve(t, "app-1.0.0")
 	g.rollout(t, "app", "1.0.0")
 	g.awaitRollout(t, "app", "stable", func(ro *v1alpha1.Rollout) bool { return ro.Status.Published != nil && ro.Status.Percent == "100%" })
+	g.published(t, "app")
 	var good corev1.ConfigMap
 	g.must(t, g.admin.Get(ctx(t), rolloutMap(g, "app"), &good))
 	delete(good.Data, delivery.KeyWritten)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/controller"
@@ -255,7 +256,7 @@ func (g *group) awaitCached(t testing.TB, sequence int64) {
 	t.Helper()
 	eventually(t, "the cache has the last document", func() string {
 		var cm corev1.ConfigMap
-		g.must(t, g.shared.Client.Get(ctx(t), rolloutMap(g, "app"), &cm))
+		g.must(t, client.IgnoreNotFound(g.shared.Client.Get(ctx(t), rolloutMap(g, "app"), &cm)))
 		if cm.Data[delivery.KeySequence] != fmt.Sprint(sequence) {
 			return cm.Data[delivery.KeySequence]
 		}

@@ -29,7 +29,7 @@ func (g *group) published(t testing.TB, rollout string) *document.Release {
 	g.must(t, client.IgnoreNotFound(g.admin.Get(ctx(t), key(g.ns, rollout), &ro)))
 	eventually(t, "what is claimed is out", func() string {
 		var cm corev1.ConfigMap
-		g.must(t, g.admin.Get(ctx(t), rolloutMap(g, rollout), &cm))
+		g.must(t, client.IgnoreNotFound(g.admin.Get(ctx(t), rolloutMap(g, rollout), &cm)))
 		if sequence, err := strconv.ParseInt(cm.Data[delivery.KeySequence], 10, 64); err != nil || ro.Status.Published != nil && sequence < ro.Status.Published.Sequence {
 			return cm.Data[delivery.KeySequence]
 		}
