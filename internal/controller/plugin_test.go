@@ -64,6 +64,7 @@ func (p *plugin) run(t *testing.T, args ...string) (code int, out, problems stri
 // An operator steers a whole rollout with the plugin alone, through admission and
 // as the manager answers.
 func TestAnOperatorSteersARolloutWithThePlugin(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	g.underWay(t)
 	olu := "olu-" + g.ns
