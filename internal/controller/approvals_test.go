@@ -105,6 +105,7 @@ func (g *group) awaitStable(t testing.TB, outcome string) {
 }
 
 func TestAStepIsPassedWithItsOwnApprovalOnly(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	ro := g.atApproval(t)
 	if got := condition(ro.Status.Conditions, v1alpha1.ConditionPaused); got != "True WaitingForApproval: "+ro.Status.Summary {
@@ -166,6 +167,7 @@ func TestAStepIsPassedWithItsOwnApprovalOnly(t *testing.T) {
 }
 
 func TestAnAbortTakesTheQuestionBackAndARetryAsksAnew(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	g.atApproval(t, percent(5), approvalOf("privacy"), percent(50), pauseForPerson())
 	first := g.awaitAsked(t, 2, 1)
@@ -189,6 +191,7 @@ func TestAnAbortTakesTheQuestionBackAndARetryAsksAnew(t *testing.T) {
 }
 
 func TestARejectedStepIsAVeto(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	g.atApproval(t)
 	g.must(t, g.decide(t, g.piet, g.pietName(), g.awaitAsked(t, 2, 1), v1alpha1.DecisionRejected, "it reads the contacts"))
@@ -217,6 +220,7 @@ func (g *group) awaitVersionRejected(t testing.TB, name string) {
 }
 
 func TestPromoteFullGoesOnWhenTheStepIsApproved(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	g.stableAt(t, "1.0.0")
 	g.letApprove(t, g.pietName(), "privacy", "app")
@@ -237,6 +241,7 @@ func TestPromoteFullGoesOnWhenTheStepIsApproved(t *testing.T) {
 }
 
 func TestAnEditedStepAsksInItsNewRole(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	g.atApproval(t)
 	g.letApprove(t, g.pietName(), "security", "app")
@@ -262,6 +267,7 @@ func TestAnEditedStepAsksInItsNewRole(t *testing.T) {
 // A Rollout that is created anew counts its attempts from 1 again: what was
 // approved for the one before must not count.
 func TestAnApprovalDoesNotOutliveItsRollout(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	g.atApproval(t)
 	var olds []*v1alpha1.Review
@@ -286,6 +292,7 @@ func TestAnApprovalDoesNotOutliveItsRollout(t *testing.T) {
 }
 
 func TestAQuestionThatTheAuthorTookBackIsNotAskedAgainUntilItIsDeleted(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	g.atApproval(t)
 	asked := g.awaitAsked(t, 2, 1)

@@ -116,6 +116,7 @@ func (g *group) ready(t testing.TB, change ...func(*v1alpha1.MiniProgramVersion)
 }
 
 func TestAnAudienceFromYAMLToWhatEachUserIsAnswered(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	server := g.ready(t)
 	g.edit(t, `
@@ -208,6 +209,7 @@ func TestAWindowOpensAndClosesByItself(t *testing.T) {
 }
 
 func TestWhoIsTooOldForStableGetsAnEarlierVersion(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	server := g.ready(t, func(v *v1alpha1.MiniProgramVersion) {
 		v.Spec.Compatibility = &v1alpha1.Compatibility{MinContainerVersion: "2.0"}
@@ -234,6 +236,7 @@ func TestWhoIsTooOldForStableGetsAnEarlierVersion(t *testing.T) {
 }
 
 func TestAnAudienceThatIsTooLargeForADocumentIsSaid(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	server := g.ready(t)
 	change(t, g, g.dana, &v1alpha1.MiniProgram{}, "app", func(p *v1alpha1.MiniProgram) {

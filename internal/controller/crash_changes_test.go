@@ -38,6 +38,7 @@ func (c *crashes) lived(t *testing.T, e ending, name, dir string) (findings stri
 // When a version is withdrawn its Reviews are taken back, and when it is deleted the
 // artifact goes with it. A process may die at each call of that, too.
 func TestACrashWhileAVersionEndsIsMendedByTheNextProcess(t *testing.T) {
+	t.Parallel()
 	c := newCrashes(t)
 	c.configMap(t, "bundle", archive(t, "crash"))
 	from := v1alpha1.BundleSource{ConfigMap: &v1alpha1.ConfigMapSource{Name: "bundle", Key: "bundle.zip"}}

@@ -2,7 +2,6 @@ package controller_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,25 +35,23 @@ func (p *played) lists(t testing.TB, include, exclude string) func(testing.TB) {
 }
 
 // sound wants the parts there that the published document and the record name.
-func (p *played) sound(t *testing.T, when string) {
+func (now state) sound(t *testing.T, when string) {
 	t.Helper()
-	there := p.partsNow(t)
-	for _, part := range delivery.Parts(p.publishedNow(t, "app")) {
-		if there[part.Digest] == nil {
+	for _, part := range delivery.Parts(now.out) {
+		if now.parts[part.Digest] == nil {
 			t.Fatalf("%s: the document names a part that is not there", when)
 		}
 	}
-	for digest := range p.recorded(t) {
-		if there[digest] == nil {
+	for digest := range now.recorded() {
+		if now.parts[digest] == nil {
 			t.Fatalf("%s: the record names a part that is not there", when)
 		}
 	}
 }
 
-// recorded are the parts that the record names, by list.
-func (p *played) recorded(t *testing.T) map[string]bool {
-	t.Helper()
-	named, st := map[string]bool{}, p.rolloutNow(t).Status
+// recorded are the parts that the record names, by digest.
+func (now state) recorded() map[string]bool {
+	named, st := map[string]bool{}, now.rollout.Status
 	if a := st.Document.Audience; a != nil {
 		for _, part := range a.Parts {
 			named[part.Digest] = true
@@ -73,70 +70,37 @@ func (p *played) recorded(t *testing.T) map[string]bool {
 // A process may die between the parts and the record, the record and the document, the
 // document and the removal of what it names no longer.
 func TestACrashAtAnyCallWithListsIsMendedByTheNextProcess(t *testing.T) {
-	p := newListed(t)
-	first, second := p.lists(t, "ada", "eve"), p.lists(t, "ben", "dan")
-	first(t)
+	t.Parallel()
 	at := func(attempts int, answer string) reached {
 		return reached{
 			Stable: "1.0.0", Target: "1.1.0", Step: "1", Kind: "Pause", Percent: "5%", Attempts: attempts, Answer: answer,
 			OutStable: "1.0.0", OutTarget: "1.1.0", OutShare: 500, Finalizers: 1,
 		}
 	}
-	scenes := []struct {
-		scene
-		parts int
-	}{
-		{scene{"a start", p.names("1.1.0"), at(1, "")}, 2},
-		{scene{"an edit", second, at(0, "")}, 3}, // who was included before is remembered
-		{scene{"an abort", p.asks("abort", ""), reached{
-			Stable: "1.0.0", Outcome: "Aborted", Percent: "100%", Refused: "app-1.1.0", History: 1, Answer: "Done", OutStable: "1.0.0", Finalizers: 1,
-		}}, 2}, // the lists of include, for those of exclude came later
-		{scene{"a retry", p.asks("retry", ""), at(1, "Done")}, 3}, // both targets have one seed
-		{scene{"a completion", p.asks("promote-full", ""), reached{
-			Stable: "1.1.0", Outcome: "FastPromoted", Percent: "100%", History: 1, Answer: "Done", OutStable: "1.1.0", Finalizers: 1,
-		}}, 0},
-		{scene{"a rollback", func(t testing.TB) { first(t); p.names("1.0.0")(t) }, reached{
-			Stable: "1.0.0", Outcome: "RolledBack", Percent: "100%", Attempts: 1, History: 1, OutStable: "1.0.0", Finalizers: 1,
-		}}, 0},
-	}
-	calls := map[string]int{}
-	for end := 0; end == 0 || slices.ContainsFunc(scenes, func(s struct {
-		scene
-		parts int
-	}) bool {
-		return calls[s.name] >= end
-	}); end++ {
-		for _, last := range []fate{neverMade, answerLost} {
-			for _, scene := range scenes {
-				before, out := p.rolloutNow(t), p.published(t, "app")
-				dies, mends := &lifeline{}, &lifeline{}
-				if end > 0 && end <= calls[scene.name] {
-					dies.end, dies.last = end, last
-				}
-				scene.do(t)
-				p.process(dies).live(t)
-				when := fmt.Sprintf("%s: a process died at call %d of %q", scene.name, end, dies.all())
-				p.sound(t, when)
-				p.process(mends).live(t)
-				want := scene.want
-				want.History = min(want.History, 10-len(before.Status.History))
-				if diff := cmp.Diff(want, p.reached(t, before, out, dies, mends)); diff != "" {
-					t.Fatalf("%s, and after the next one (-want +got):\n%s", when, diff)
-				}
-				p.sound(t, when)
-				if there, named := p.partsNow(t), p.recorded(t); len(there) != scene.parts || len(named) != scene.parts {
-					t.Fatalf("%s: %d parts are there and %d named, want %d", when, len(there), len(named), scene.parts)
-				}
-				if end == 0 {
-					calls[scene.name] = len(dies.all())
-				}
-			}
+	eachDeathInScenes(t, func(t *testing.T) (*played, []scene) {
+		p := newListed(t)
+		first, second := p.lists(t, "ada", "eve"), p.lists(t, "ben", "dan")
+		first(t)
+		return p, []scene{
+			{name: "a start", do: p.names("1.1.0"), want: at(1, ""), parts: 2},
+			{name: "an edit", do: second, want: at(0, ""), parts: 3}, // who was included before is remembered
+			{name: "an abort", do: p.asks("abort", ""), parts: 2, want: reached{ // the lists of include, for those of exclude came later
+				Stable: "1.0.0", Outcome: "Aborted", Percent: "100%", Refused: "app-1.1.0", History: 1, Answer: "Done", OutStable: "1.0.0", Finalizers: 1,
+			}},
+			{name: "a retry", do: p.asks("retry", ""), want: at(1, "Done"), parts: 3}, // both targets have one seed
+			{name: "a completion", do: p.asks("promote-full", ""), want: reached{
+				Stable: "1.1.0", Outcome: "FastPromoted", Percent: "100%", History: 1, Answer: "Done", OutStable: "1.1.0", Finalizers: 1,
+			}},
+			{name: "a rollback", do: func(t testing.TB) { first(t); p.names("1.0.0")(t) }, want: reached{
+				Stable: "1.0.0", Outcome: "RolledBack", Percent: "100%", Attempts: 1, History: 1, OutStable: "1.0.0", Finalizers: 1,
+			}},
 		}
-	}
+	})
 }
 
 // Who leads no longer neither removes parts that a newer record names nor writes others.
 func TestWhoSeesOldListsChangesNoPart(t *testing.T) {
+	t.Parallel()
 	p := newListed(t)
 	p.lists(t, "ada", "eve")(t)
 	p.names("1.1.0")(t)

@@ -82,15 +82,28 @@ type reached struct {
 	Twice      []string
 }
 
-func (p *played) reached(t testing.TB, before *v1alpha1.Rollout, out *document.Release, lives ...*lifeline) reached {
+// state is what there is of the Rollout at one moment: its record, what is published, and
+// the parts of its lists, by digest.
+type state struct {
+	rollout *v1alpha1.Rollout
+	out     *document.Release
+	parts   map[string]document.PartData
+}
+
+func (p *played) now(t testing.TB) state {
 	t.Helper()
-	ro, doc := p.rolloutNow(t), p.published(t, "app")
+	return state{rollout: p.rolloutNow(t), out: p.publishedNow(t, "app"), parts: p.partsNow(t)}
+}
+
+// since tells where the Rollout got to since an earlier moment, in the lives of some processes.
+func (now state) since(before state, lives ...*lifeline) reached {
+	ro, doc, was := now.rollout, now.out, before.rollout.Status
 	st := ro.Status
 	r := reached{
-		Stable: st.Stable.Version, Outcome: st.Outcome, Percent: st.Percent, Attempts: int(st.Attempt - before.Status.Attempt),
-		History: len(st.History) - len(before.Status.History), OutStable: doc.Stable.Version, Finalizers: len(ro.Finalizers),
+		Stable: st.Stable.Version, Outcome: st.Outcome, Percent: st.Percent, Attempts: int(st.Attempt - was.Attempt),
+		History: len(st.History) - len(was.History), OutStable: doc.Stable.Version, Finalizers: len(ro.Finalizers),
 		Lags: doc.Sequence != st.Sequence || st.Published == nil || st.Published.Sequence != st.Sequence,
-		Fell: doc.Sequence < out.Sequence || st.LastDelivery < before.Status.LastDelivery || doc.Stable.Delivery < out.Stable.Delivery,
+		Fell: doc.Sequence < before.out.Sequence || st.LastDelivery < was.LastDelivery || doc.Stable.Delivery < before.out.Stable.Delivery,
 	}
 	if st.Target != nil {
 		r.Target, r.Step, r.Kind = st.Target.Version, fmt.Sprint(st.Step.Index), st.Step.Kind
@@ -98,7 +111,7 @@ func (p *played) reached(t testing.TB, before *v1alpha1.Rollout, out *document.R
 	if st.Refused != nil {
 		r.Refused = st.Refused.VersionRef
 	}
-	if a := st.LastAction; a != nil && (before.Status.LastAction == nil || before.Status.LastAction.Value != a.Value) {
+	if a := st.LastAction; a != nil && (was.LastAction == nil || was.LastAction.Value != a.Value) {
 		r.Answer = a.Result
 	}
 	if doc.Target != nil {
@@ -113,12 +126,67 @@ type scene struct {
 	name string
 	do   func(testing.TB)
 	want reached
+	// parts is how many parts of lists there are then.
+	parts int
+}
+
+// eachDeathInScenes plays the scenes one after another, and all of them again and again: first
+// undisturbed, then each with a process that dies at its first call, at its second, … Two
+// Rollouts live side by side: processes of the one die before the call, of the other after it.
+func eachDeathInScenes(t *testing.T, start func(*testing.T) (*played, []scene)) {
+	for when, last := range map[string]fate{"before": neverMade, "after": answerLost} {
+		t.Run(when, func(t *testing.T) {
+			t.Parallel()
+			p, scenes := start(t)
+			calls := map[string]int{}
+			longEnough := func(end int) bool {
+				return end == 0 || slices.ContainsFunc(scenes, func(s scene) bool { return calls[s.name] >= end })
+			}
+			for end := 0; longEnough(end); end++ {
+				for _, scene := range scenes {
+					dies := &lifeline{}
+					if end <= calls[scene.name] {
+						dies.end, dies.last = end, last
+					}
+					p.play(t, scene, dies)
+					if end == 0 {
+						calls[scene.name] = len(dies.all())
+					}
+				}
+			}
+			for name, n := range calls {
+				if n < 4 {
+					t.Errorf("%s took %d calls: status, document, ledger and event should be among them", name, n)
+				}
+			}
+		})
+	}
+}
+
+// play lets a process do what a scene asks for, which may die of it, and then another one.
+func (p *played) play(t *testing.T, s scene, dies *lifeline) {
+	t.Helper()
+	before, mends := p.now(t), &lifeline{}
+	s.do(t)
+	p.process(dies).live(t)
+	when := fmt.Sprintf("%s: a process died at call %d of %q", s.name, dies.end, dies.all())
+	p.now(t).sound(t, when)
+	p.process(mends).live(t)
+	now, want := p.now(t), s.want
+	want.History = min(want.History, 10-len(before.rollout.Status.History)) // it is full at some time
+	if diff := cmp.Diff(want, now.since(before, dies, mends)); diff != "" {
+		t.Fatalf("%s, and after the next one (-want +got):\n%s", when, diff)
+	}
+	now.sound(t, when)
+	if named := now.recorded(); len(now.parts) != s.parts || len(named) != s.parts {
+		t.Fatalf("%s: %d parts are there and %d named, want %d", when, len(now.parts), len(named), s.parts)
+	}
 }
 
 // A process may die at each call of a pass: between the record and the document, the
-// document and the ledger, the ledger and the record. Each round dies one call later.
+// document and the ledger, the ledger and the record.
 func TestACrashAtAnyCallOfARolloutIsMendedByTheNextProcess(t *testing.T) {
-	p := newPlayed(t)
+	t.Parallel()
 	back := reached{Stable: "1.0.0", Outcome: "Aborted", Percent: "100%", Refused: "app-1.1.0", History: 1, Answer: "Done", OutStable: "1.0.0", Finalizers: 1}
 	at := func(step, share string, basisPoints int32, attempts int, answer string) reached {
 		return reached{
@@ -126,55 +194,27 @@ func TestACrashAtAnyCallOfARolloutIsMendedByTheNextProcess(t *testing.T) {
 			OutStable: "1.0.0", OutTarget: "1.1.0", OutShare: basisPoints, Finalizers: 1,
 		}
 	}
-	scenes := []scene{
-		{"a start", p.names("1.1.0"), at("1", "5%", 500, 1, "")},
-		{"a step", p.asks("promote", "/1"), at("3", "25%", 2500, 0, "Done")},
-		{"an abort", p.asks("abort", ""), back},
-		{"a retry", p.asks("retry", ""), at("3", "25%", 2500, 1, "Done")},
-		{"a completion", p.asks("promote", "/3"), reached{
-			Stable: "1.1.0", Outcome: "Promoted", Percent: "100%", History: 1, Answer: "Done", OutStable: "1.1.0", Finalizers: 1,
-		}},
-		{"a rollback", p.names("1.0.0"), reached{
-			Stable: "1.0.0", Outcome: "RolledBack", Percent: "100%", Attempts: 1, History: 1, OutStable: "1.0.0", Finalizers: 1,
-		}},
-	}
-	calls := map[string]int{}
-	longEnough := func(end int) bool {
-		return end == 0 || slices.ContainsFunc(scenes, func(s scene) bool { return calls[s.name] >= end })
-	}
-	for end := 0; longEnough(end); end++ {
-		for _, last := range []fate{neverMade, answerLost} {
-			for _, scene := range scenes {
-				before, out := p.rolloutNow(t), p.published(t, "app")
-				first, second := &lifeline{}, &lifeline{}
-				if end > 0 && end <= calls[scene.name] {
-					first.end, first.last = end, last
-				}
-				scene.do(t)
-				p.process(first).live(t)
-				p.process(second).live(t)
-				// The history is full at some time.
-				want := scene.want
-				want.History = min(want.History, 10-len(before.Status.History))
-				if diff := cmp.Diff(want, p.reached(t, before, out, first, second)); diff != "" {
-					t.Fatalf("%s: a process died at call %d of %q, and after the next one (-want +got):\n%s", scene.name, end, first.all(), diff)
-				}
-				if end == 0 {
-					calls[scene.name] = len(first.all())
-				}
-			}
+	eachDeathInScenes(t, func(t *testing.T) (*played, []scene) {
+		p := newPlayed(t)
+		return p, []scene{
+			{name: "a start", do: p.names("1.1.0"), want: at("1", "5%", 500, 1, "")},
+			{name: "a step", do: p.asks("promote", "/1"), want: at("3", "25%", 2500, 0, "Done")},
+			{name: "an abort", do: p.asks("abort", ""), want: back},
+			{name: "a retry", do: p.asks("retry", ""), want: at("3", "25%", 2500, 1, "Done")},
+			{name: "a completion", do: p.asks("promote", "/3"), want: reached{
+				Stable: "1.1.0", Outcome: "Promoted", Percent: "100%", History: 1, Answer: "Done", OutStable: "1.1.0", Finalizers: 1,
+			}},
+			{name: "a rollback", do: p.names("1.0.0"), want: reached{
+				Stable: "1.0.0", Outcome: "RolledBack", Percent: "100%", Attempts: 1, History: 1, OutStable: "1.0.0", Finalizers: 1,
+			}},
 		}
-	}
-	for name, n := range calls {
-		if n < 4 {
-			t.Errorf("%s took %d calls: status, document, ledger and event should be among them", name, n)
-		}
-	}
+	})
 }
 
 // A manager that leads no longer does not know it, and a cache shows what was there
 // once. Each of the two changes nothing of what is there now.
 func TestWhoSeesWhatWasThereOnceChangesNothing(t *testing.T) {
+	t.Parallel()
 	p := newPlayed(t)
 	p.names("1.1.0")(t)
 	p.process(&lifeline{}).live(t)

@@ -347,6 +347,7 @@ func sound(t *testing.T, dead, whole left) {
 // registry, to the API server. The calls are counted, not listed here: one that is
 // added to the reconciler is a place to die, too.
 func TestACrashAtAnyCallIsMendedByTheNextProcess(t *testing.T) {
+	t.Parallel()
 	c := newCrashes(t)
 	data := archive(t, "crash")
 	c.configMap(t, "bundle", data)

@@ -32,6 +32,7 @@ func (p *plugin) wants(t *testing.T, code int, lines ...string) {
 // A group is looked at by its administrator, who sees all, and by a developer, who is told
 // what is not known to him. What is missing is told until it is there.
 func TestTheDoctorOfAGroup(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	boss := "boss-" + g.ns
 	g.bind(t, boss, "ClusterRole", "admin")

@@ -199,8 +199,8 @@ func TestAnotherGroupCannotClaimATakenAppID(t *testing.T) {
 func TestNothingIsWrittenWhileNothingHappens(t *testing.T) {
 	g := newGroup(t, "quality")
 	g.stableAt(t, "1.0.0")
-	var v v1alpha1.MiniProgramVersion
-	g.must(t, g.admin.Get(ctx(t), key(g.ns, "app-1.0.0"), &v))
+	// The Rollout judges by the Reviews themselves, and may be earlier than the version's status.
+	v := g.awaitVersion(t, "app-1.0.0", v1alpha1.ConditionApproved, "True Approved: has 1 of 1 approvals, for host app "+g.host)
 	ro := g.awaitRollout(t, "app", "it is ready", func(ro *v1alpha1.Rollout) bool {
 		return strings.HasPrefix(condition(ro.Status.Conditions, v1alpha1.ConditionReady), "True")
 	})

@@ -272,7 +272,26 @@ type group struct {
 func newGroup(t testing.TB, roles ...string) *group {
 	t.Helper()
 	w := theWorldFor(t)
-	return newGroupIn(t, w, w.cp.Namespace(t), roles...)
+	var g *group
+	t.Cleanup(func() { // after the namespace is asked to go
+		if g != nil {
+			g.leave(t)
+		}
+	})
+	g = newGroupIn(t, w, w.cp.Namespace(t), roles...)
+	return g
+}
+
+// leave removes what the group has in the whole cluster, so that what comes after it is not
+// judged, signed and listed with all that was there before.
+func (g *group) leave(t testing.TB) {
+	t.Helper()
+	for _, o := range []client.Object{
+		&v1alpha1.ReviewPolicy{ObjectMeta: metav1.ObjectMeta{Name: g.ns}},
+		&v1alpha1.HostApp{ObjectMeta: metav1.ObjectMeta{Name: g.host}},
+	} {
+		g.must(t, client.IgnoreNotFound(g.admin.Delete(ctx(t), o)))
+	}
 }
 
 func newGroupIn(t testing.TB, w *world, namespace string, roles ...string) *group {

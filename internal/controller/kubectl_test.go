@@ -8,6 +8,7 @@ import (
 
 // A pipeline waits for people with kubectl alone.
 func TestKubectlWaitsForReadyAndForApproved(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	g.letApprove(t, g.rosaName, "quality", "app")
 	g.program(t, "app")

@@ -3,9 +3,11 @@ package controller_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -22,15 +24,22 @@ type plugin struct {
 
 func (g *group) plugin(t *testing.T, user string) *plugin {
 	t.Helper()
-	p := &plugin{group: g, binary: filepath.Join(t.TempDir(), "kubectl-miniprogram"), kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
-	build := exec.CommandContext(ctx(t), "go", "build", "-o", p.binary, "./cmd/kubectl-miniprogram")
-	build.Dir = repositoryRoot(t)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the plugin: %v\n%s", err, out)
-	}
+	binary, err := builtPlugin()
+	g.must(t, err)
+	p := &plugin{group: g, binary: binary, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
 	p.as(t, user)
 	return p
 }
+
+// builtPlugin is the plugin's file, which is built once for all tests.
+var builtPlugin = sync.OnceValues(func() (string, error) {
+	binary := filepath.Join(sharedDir, "kubectl-miniprogram")
+	build := exec.Command("go", "build", "-o", binary, "../../cmd/kubectl-miniprogram")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the plugin: %w\n%s", err, out)
+	}
+	return binary, nil
+})
 
 // as hands the plugin to another user.
 func (p *plugin) as(t *testing.T, user string) {
@@ -55,6 +64,7 @@ func (p *plugin) run(t *testing.T, args ...string) (code int, out, problems stri
 // An operator steers a whole rollout with the plugin alone, through admission and
 // as the manager answers.
 func TestAnOperatorSteersARolloutWithThePlugin(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	g.underWay(t)
 	olu := "olu-" + g.ns

@@ -77,6 +77,7 @@ func (g *group) awaitPreviewMap(t testing.TB, code string, there bool) {
 // A developer shows a version to somebody before anybody approves it: with the plugin,
 // through the manager, to the bytes that the manifest service hands out.
 func TestADeveloperLetsSomebodyTryAVersion(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	g.program(t, "app")
 	v := g.release(t, "app", "1.0.0") // which nobody approves

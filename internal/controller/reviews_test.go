@@ -77,6 +77,7 @@ func (g *group) reviews(t testing.TB, decision string) []string {
 }
 
 func TestAVersionThatIsCreatedAnewIsAskedForAnew(t *testing.T) {
+	t.Parallel()
 	g, pending := reviewed(t)
 	// No version owns what a reviewer created, as none owns what a deletion has orphaned: it
 	// outlives the version object, and the same bytes have the same digest.
@@ -105,6 +106,7 @@ func TestAVersionThatIsCreatedAnewIsAskedForAnew(t *testing.T) {
 }
 
 func TestAnApprovalMayLeaveOutWhatTheVersionCanDoWithout(t *testing.T) {
+	t.Parallel()
 	g, pending := reviewed(t, func(p *v1alpha1.MiniProgram) {
 		p.Spec.Permissions = []v1alpha1.Permission{{Name: "pay", Reason: "to pay"}, {Name: "camera", Reason: "to scan", Need: "Optional"}}
 	})
@@ -125,6 +127,7 @@ func TestAnApprovalMayLeaveOutWhatTheVersionCanDoWithout(t *testing.T) {
 }
 
 func TestAHostAppThatIsAddedLaterIsAskedForByName(t *testing.T) {
+	t.Parallel()
 	g, pending := reviewed(t)
 	late := "late-" + g.ns
 	g.letApproveFor(t, g.rosaName, late)
@@ -149,6 +152,7 @@ func TestAHostAppThatIsAddedLaterIsAskedForByName(t *testing.T) {
 }
 
 func TestAVersionFromBeforeHostAppsWereRecordedTakesThePresentOnes(t *testing.T) {
+	t.Parallel()
 	g, _ := reviewed(t)
 	identity, err := g.cp.ServiceAccount(ctx(t), systemNamespace, "miniprogram-manager")
 	g.must(t, err)
@@ -171,6 +175,7 @@ func TestAVersionFromBeforeHostAppsWereRecordedTakesThePresentOnes(t *testing.T)
 }
 
 func TestAWithdrawnRequestIsMadeAgainWhenItsReviewIsDeleted(t *testing.T) {
+	t.Parallel()
 	g, pending := reviewed(t)
 	g.must(t, g.decide(t, g.dana, "", pending, v1alpha1.DecisionWithdrawn, ""))
 	taken := "review " + pending.Name + " was withdrawn by the author; kubectl delete mprev " + pending.Name + " asks again"
@@ -198,6 +203,7 @@ func TestAnExpiredApprovalIsAskedForAgain(t *testing.T) {
 }
 
 func TestNobodyIsAskedForWhatNobodyNeeds(t *testing.T) {
+	t.Parallel()
 	for what, end := range map[string]func(g *group){
 		"the version is withdrawn": func(g *group) { g.withdrawVersion(t, "app-1.0.0") },
 		"no policy asks": func(g *group) {
@@ -213,6 +219,7 @@ func TestNobodyIsAskedForWhatNobodyNeeds(t *testing.T) {
 }
 
 func TestAnApprovalOfAStepDoesNotApproveTheVersion(t *testing.T) {
+	t.Parallel()
 	g, pending := reviewed(t)
 	g.decided(t, "step", pending.Spec.Digest, v1alpha1.DecisionApproved, func(s *v1alpha1.ReviewSpec) {
 		s.Rollout = &v1alpha1.RolloutStepReference{Name: "app", Attempt: 1, Step: 1}
@@ -233,6 +240,7 @@ func TestAnApprovalOfAStepDoesNotApproveTheVersion(t *testing.T) {
 }
 
 func TestAReviewCountsAsSoonAsTheOneInItsPlaceIsGone(t *testing.T) {
+	t.Parallel()
 	g, pending := reviewed(t)
 	for _, name := range []string{"first", "second"} {
 		g.decided(t, name, pending.Spec.Digest, v1alpha1.DecisionApproved)
@@ -246,6 +254,7 @@ func TestAReviewCountsAsSoonAsTheOneInItsPlaceIsGone(t *testing.T) {
 }
 
 func TestAVersionDoesNotLookAtWhatItsReviewsSayOfThemselves(t *testing.T) {
+	t.Parallel()
 	g, pending := reviewed(t)
 	names := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"}
 	for _, name := range names {
@@ -274,6 +283,7 @@ func TestAVersionDoesNotLookAtWhatItsReviewsSayOfThemselves(t *testing.T) {
 }
 
 func TestANameThatSomebodyHasTakenKeepsNobodyFromBeingAsked(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	g.letApprove(t, g.rosaName, "quality", "app")
 	g.program(t, "app")
@@ -292,6 +302,7 @@ func TestANameThatSomebodyHasTakenKeepsNobodyFromBeingAsked(t *testing.T) {
 }
 
 func TestARejectionIsLiftedByApprovingWhatIsAskedForIt(t *testing.T) {
+	t.Parallel()
 	g, first := reviewed(t)
 	g.letApprove(t, "piet-"+g.ns, "quality", "app")
 	g.must(t, g.decide(t, g.rosa, g.rosaName, first, v1alpha1.DecisionRejected, "too loud"))

@@ -46,6 +46,7 @@ func awaitNextSecond(t testing.TB) {
 // reviewer without verb overrule can name one before it exists, when admission has
 // nothing to compare, and the author can have all decisions noted anew.
 func TestNobodyLiftsARejectionThatIsNotThereYet(t *testing.T) {
+	t.Parallel()
 	g, pending := reviewed(t)
 	g.letPietApprove(t)
 	g.supersede(t, "in-advance", pending.Spec.Digest, "word")
@@ -70,6 +71,7 @@ func TestNobodyLiftsARejectionThatIsNotThereYet(t *testing.T) {
 }
 
 func TestWhoMayOverruleLiftsARejectionThatIsThere(t *testing.T) {
+	t.Parallel()
 	g, pending := reviewed(t)
 	g.letPietApprove(t)
 	g.must(t, g.admin.Create(ctx(t), &rbacv1.Role{
@@ -107,6 +109,7 @@ func (g *group) fillRejections(t testing.TB) {
 // A reviewer can fill a program's memory with vetoes of nothing. That must not make
 // room for bytes that another has rejected, under another name.
 func TestAVetoThatNoStatusHasRoomForHoldsInOtherVersionsToo(t *testing.T) {
+	t.Parallel()
 	g, pending := reviewed(t)
 	g.fillRejections(t)
 	again := func(v *v1alpha1.MiniProgramVersion) {
@@ -126,6 +129,7 @@ func TestAVetoThatNoStatusHasRoomForHoldsInOtherVersionsToo(t *testing.T) {
 }
 
 func TestADeveloperDeletesNeitherTheRecordOfAnApprovalNorAWithdrawal(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, "quality")
 	g.stableAt(t, "1.0.0")
 	v := &v1alpha1.MiniProgramVersion{ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: "app-1.0.0"}}
