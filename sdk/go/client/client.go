@@ -93,6 +93,13 @@ type keys struct {
 // The error matches one of those of package release, is a *StatusError, or is of the
 // network or the store.
 func (c *Client) Fetch(ctx context.Context, appID, channel string) (*release.Verified, error) {
+	// What is asked for may come from a link that somebody was sent: it leads nowhere else, in the store or at the service.
+	if !document.IsAppID(appID) {
+		return nil, fmt.Errorf("%w: what is asked for, %.80q, is none", release.ErrAppID, appID)
+	}
+	if channel != document.ChannelRelease && channel != document.ChannelTrial {
+		return nil, fmt.Errorf("%w: what is asked for, %.80q, is none", release.ErrChannel, channel)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	name := "document/" + channel + "/" + appID
@@ -128,7 +135,8 @@ func (c *Client) believe(ctx context.Context, envelope []byte, expect release.Ex
 		return nil, err
 	}
 	var unfollowed error
-	if expect.Now.Sub(k.Followed) >= followEvery {
+	// A time that is still to come is of a clock that was wrong.
+	if since := expect.Now.Sub(k.Followed); since < 0 || since >= followEvery {
 		unfollowed = c.follow(ctx, k) // what was trusted before is trusted still
 	}
 	expect.Keys = k.Trust.SigningKeys(expect.Now)
@@ -198,7 +206,8 @@ func (c *Client) get(ctx context.Context, address, tag string, limit int64) ([]b
 	if err != nil {
 		return nil, "", err
 	}
-	if tag != "" {
+	conditional := isTag(tag)
+	if conditional {
 		r.Header.Set("If-None-Match", tag)
 	}
 	response, err := c.do(r)
@@ -206,27 +215,11 @@ func (c *Client) get(ctx context.Context, address, tag string, limit int64) ([]b
 		return nil, "", err
 	}
 	defer func() { _ = response.Body.Close() }() // it was read
-	if response.StatusCode == http.StatusNotModified && tag != "" {
+	if response.StatusCode == http.StatusNotModified && conditional {
 		return nil, "", nil
 	}
 	body, err := readAll(response, limit)
 	return body, response.Header.Get("ETag"), err
-}
-
-// do sends a request in the host app's name.
-func (c *Client) do(r *http.Request) (*http.Response, error) {
-	if c.Token != "" {
-		r.Header.Set("Authorization", "Bearer "+c.Token)
-	}
-	client := c.HTTP
-	if client == nil {
-		client = http.DefaultClient
-	}
-	response, err := client.Do(r)
-	if err != nil {
-		return nil, fmt.Errorf("asking the manifest service: %w", err)
-	}
-	return response, nil
 }
 
 // readAll reads one byte more than may be there: the check of the size says so.

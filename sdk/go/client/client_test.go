@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -88,6 +89,7 @@ type service struct {
 	now                     time.Time
 	documents, chains       atomic.Int32 // requests that were answered with a body
 	status                  int
+	tag                     string // instead of the document's own
 }
 
 func newService(t testing.TB) *service {
@@ -103,11 +105,13 @@ func newService(t testing.TB) *service {
 			_, _ = io.WriteString(w, `{"code":"Blocked","detail":"fraud"}`)
 		case r.Header.Get("Authorization") != "Bearer secret" || r.FormValue("channel") != "release":
 			w.WriteHeader(http.StatusUnauthorized)
-		case r.Header.Get("If-None-Match") == tag:
+		case r.Header.Get("If-None-Match") == tag || strings.Contains(r.Header.Get("If-None-Match"), "*"):
 			w.WriteHeader(http.StatusNotModified)
+		case r.Header.Get("If-None-Match") != "" && s.tag == "" && !strings.Contains(r.Header.Get("If-None-Match"), "sha256:"):
+			w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge) // as some would say to what is no tag of theirs
 		default:
 			s.documents.Add(1)
-			w.Header().Set("ETag", tag)
+			w.Header().Set("ETag", cmp.Or(s.tag, tag))
 			_, _ = io.WriteString(w, s.envelope)
 		}
 	})
