@@ -3,9 +3,11 @@ package manifest
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	hostclient "github.com/miniprogram-dev/miniprogram-operator/sdk/go/client"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/dsse"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/release"
@@ -230,6 +233,56 @@ func TestAClientCanVerifyWhatItGets(t *testing.T) {
 	if diff := cmp.Diff(shop(withTarget(500)), got.Document); diff != "" {
 		t.Errorf("document (-want +got):\n%s", diff)
 	}
+}
+
+// memory is a store of a host app.
+type memory map[string][]byte
+
+func (m memory) Load(_ context.Context, name string) ([]byte, error) { return m[name], nil }
+
+func (m memory) Save(_ context.Context, name string, value []byte) error {
+	m[name] = value
+	return nil
+}
+
+// Host apps make the tag of a document by themselves, and believe none that they are told.
+func TestAClientIsNotSentTwiceWhatItHas(t *testing.T) {
+	f := newFixture(t)
+	f.hostApp(wallet())
+	pinned, err := dsse.NewKey(&f.key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.publish(shop())
+	for _, compressed := range []bool{false, true} {
+		seen := &answered{from: &http.Transport{DisableCompression: !compressed}}
+		c := &hostclient.Client{
+			Base: f.server.URL, HostApp: "wallet", Pinned: []dsse.Key{pinned}, Store: memory{}, Now: f.options.Now,
+			HTTP: &http.Client{Transport: seen},
+		}
+		for range 3 {
+			if _, err := c.Fetch(t.Context(), "com.example.shop", "release"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := []int{200, 304, 304}; !slices.Equal(seen.documents, want) {
+			t.Errorf("compressed %v: answers %v, want %v", compressed, seen.documents, want)
+		}
+	}
+}
+
+// answered notes those of answers about documents.
+type answered struct {
+	from      *http.Transport
+	documents []int
+}
+
+func (s *answered) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := s.from.RoundTrip(r)
+	if err == nil && strings.Contains(r.URL.Path, "/programs/") {
+		s.documents = append(s.documents, response.StatusCode)
+	}
+	return response, err
 }
 
 func TestHEADAnswersAsGETWithoutABody(t *testing.T) {

@@ -76,7 +76,6 @@ func (e *StatusError) Error() string {
 
 // known is what is stored of a program.
 type known struct {
-	ETag     string       `json:"etag"`
 	Envelope []byte       `json:"envelope"`
 	Seen     release.Seen `json:"seen"`
 }
@@ -108,12 +107,12 @@ func (c *Client) Fetch(ctx context.Context, appID, channel string) (*release.Ver
 		return nil, err
 	}
 	address := c.host() + "/programs/" + url.PathEscape(appID) + "?channel=" + url.QueryEscape(channel)
-	envelope, tag, err := c.get(ctx, address, k.ETag, release.MaxEnvelopeSize)
+	envelope, err := c.get(ctx, address, tagsOf(k.Envelope), release.MaxEnvelopeSize)
 	if err != nil {
 		return nil, err
 	}
 	if envelope == nil { // it is the one that is stored; it may have expired since
-		envelope, tag = k.Envelope, k.ETag
+		envelope = k.Envelope
 	}
 	verified, err := c.believe(ctx, envelope, release.Expect{
 		AppID: appID, Channel: channel, HostApp: c.HostApp, Seen: k.Seen, Now: c.now(),
@@ -121,7 +120,7 @@ func (c *Client) Fetch(ctx context.Context, appID, channel string) (*release.Ver
 	if err != nil {
 		return nil, err
 	}
-	if err := c.save(ctx, name, known{ETag: tag, Envelope: envelope, Seen: verified.Seen()}); err != nil {
+	if err := c.save(ctx, name, known{Envelope: envelope, Seen: verified.Seen()}); err != nil {
 		return nil, err
 	}
 	return verified, nil
@@ -183,7 +182,7 @@ func (c *Client) keys(ctx context.Context) (*keys, error) {
 }
 
 func (c *Client) follow(ctx context.Context, k *keys) error {
-	text, _, err := c.get(ctx, c.base()+"/v1/keys", "", keychain.MaxChainSize)
+	text, err := c.get(ctx, c.base()+"/v1/keys", "", keychain.MaxChainSize)
 	if err != nil {
 		return err
 	}
@@ -199,27 +198,24 @@ func (c *Client) follow(ctx context.Context, k *keys) error {
 	return c.save(ctx, "keys", k)
 }
 
-// get returns a body of at most limit bytes and its tag; no body when it is still the one
-// that the tag names.
-func (c *Client) get(ctx context.Context, address, tag string, limit int64) ([]byte, string, error) {
+// get returns a body of at most limit bytes; none when it is still one that the tags name.
+func (c *Client) get(ctx context.Context, address, tags string, limit int64) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	conditional := isTag(tag)
-	if conditional {
-		r.Header.Set("If-None-Match", tag)
+	if tags != "" {
+		r.Header.Set("If-None-Match", tags)
 	}
 	response, err := c.do(r)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }() // it was read
-	if response.StatusCode == http.StatusNotModified && conditional {
-		return nil, "", nil
+	if response.StatusCode == http.StatusNotModified && tags != "" {
+		return nil, nil
 	}
-	body, err := readAll(response, limit)
-	return body, response.Header.Get("ETag"), err
+	return readAll(response, limit)
 }
 
 // readAll reads one byte more than may be there: the check of the size says so.

@@ -1,14 +1,15 @@
 package client
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 )
 
-// ErrRedirect: an answer leads where no request is sent. The service leads nowhere itself;
-// what stands before it may, and so may who wants to listen.
+// ErrRedirect says that an answer leads where no request is sent. The service leads nowhere
+// itself; what stands before it may, and so may who wants to listen.
 var ErrRedirect = errors.New("the answer leads elsewhere")
 
 // maxRedirects is how often a request may be sent elsewhere.
@@ -55,22 +56,15 @@ func mayFollow(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// maxTag bounds a tag that is sent back, in bytes: those of the service are far shorter.
-const maxTag = 256
-
-// isTag tells whether a text is one entity tag (RFC 9110, section 8.8.3). Whoever is between
-// could have put something else there, once: "*" fits every document, so that the service would
-// say for ever that nothing is new, and what is too long for a header it would refuse.
-func isTag(text string) bool {
-	inner, isQuoted := strings.CutPrefix(strings.TrimPrefix(text, "W/"), `"`)
-	inner, isEnded := strings.CutSuffix(inner, `"`)
-	if !isQuoted || !isEnded || len(text) > maxTag {
-		return false
+// tagsOf are the entity tags that the service gives an envelope, as it is and compressed. They
+// are made of what was believed, and not taken from the answer that it came with: whoever
+// was between could have put the tag of a later one there, once, or "*", which fits all, and
+// the service would say from then on that nothing is new.
+func tagsOf(envelope []byte) string {
+	if len(envelope) == 0 {
+		return ""
 	}
-	for i := range len(inner) {
-		if c := inner[i]; c <= ' ' || c > '~' || c == '"' {
-			return false
-		}
-	}
-	return true
+	sum := sha256.Sum256(envelope)
+	tag := base64.RawURLEncoding.EncodeToString(sum[:16])
+	return `"` + tag + `", "` + tag + `-gzip", "` + tag + `-zstd"`
 }

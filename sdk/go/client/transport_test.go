@@ -18,11 +18,13 @@ import (
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/release"
 )
 
-// Who was between once cannot keep a client from what comes later by a tag that he made up.
-func TestATagThatIsNoneIsNeverSentBack(t *testing.T) {
+// Who was between once cannot keep a client from what comes later by a tag that he put on
+// a good document.
+func TestTheTagOfAnAnswerIsNotBelieved(t *testing.T) {
+	later := newService(t)
+	later.publish("a", 43)
 	for name, tag := range map[string]string{
-		"for everything": "*", "a list": `"a", *`, "a list of tags": `"a","b"`, "not quoted": "a", "a quotation mark": `"`,
-		"not ended": `"a`, "too long": `"` + strings.Repeat("a", 300) + `"`, "with a space": `"a b"`,
+		"for everything": "*", "a list": `"a", *`, "that of a later one": tagOf(later.envelope), "too long": `"` + strings.Repeat("a", 2000) + `"`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newService(t)
@@ -31,6 +33,10 @@ func TestATagThatIsNoneIsNeverSentBack(t *testing.T) {
 			s.tag = ""
 			s.publish("a", 43)
 			s.wants(43)
+			s.wants(43)
+			if n := s.documents.Load(); n != 2 {
+				t.Errorf("%d documents were sent, want 2", n)
+			}
 		})
 	}
 }
