@@ -126,6 +126,7 @@ func TestABlobThatLooksLikeARefusalIsHandedOutAsItIs(t *testing.T) {
 			f.hostApp(wallet())
 			f.publish(shop(func(r *document.Release) { r.Stable.Archive = document.Blob{Digest: digest, Size: int64(len(text))} }))
 			f.source.set(digest, text)
+			f.get(blobPath(digest)) // who hangs up, as lastAnswer does, does not wait for the registry
 			address := f.listening(t)
 			raw := "GET " + blobPath(digest) + " HTTP/1.1\r\nHost: a\r\n\r\n"
 			if got := lastAnswer(t, address, raw+raw); got.Status != 200 || got.Body != text {
