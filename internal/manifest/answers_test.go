@@ -112,6 +112,7 @@ func asks() []ask {
 	}
 	get(blob, "Range", "bytes=1-2")
 	get(blob, "Range", "bytes=900-")
+	get(blob, "If-Match", `"other"`)
 	get("/v1/blobs/sha256/X")
 	get("/v1/blobs/sha256/" + strings.Repeat("0", 64))
 	get("/v1/blobs/sha256/" + hex64("archive of 2.0.0")) // which the registry lacks
@@ -146,7 +147,7 @@ func asks() []ask {
 func asksOfFiles() []ask {
 	var all []ask
 	for _, method := range []string{"GET", "HEAD"} {
-		for _, header := range [][]string{nil, {"Range", "bytes=1-2"}, {"Range", "bytes=900-"}, {"If-None-Match", "*"}} {
+		for _, header := range [][]string{nil, {"Range", "bytes=1-2"}, {"Range", "bytes=900-"}, {"If-None-Match", "*"}, {"If-Match", `"other"`}} {
 			all = append(all, ask{method, siteBase() + "assets/app.js", "", append([]string{"Host", runName}, header...)})
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"io"
 	"net/http"
 	"time"
 )
@@ -49,12 +48,7 @@ func (s *Service) getBlob(w http.ResponseWriter, r *http.Request) *Problem {
 	h["X-Content-Type-Options"] = noSniff
 	// Blobs are made by many people: a browser that is sent to one must not run it here.
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-	ranges := &rangeWriter{ResponseWriter: w}
-	http.ServeContent(ranges, r, "", time.Time{}, file)
-	if ranges.refused {
-		return problem(CodeRangeNotSatisfiable, "the blob has %d bytes", size)
-	}
-	return nil
+	return serveRange(w, r, file, "blob", size)
 }
 
 func blobProblem(ctx context.Context, key blobKey, err error) *Problem {
@@ -67,32 +61,3 @@ func blobProblem(ctx context.Context, key blobKey, err error) *Problem {
 		return problem(CodeRegistryUnavailable, "sha256:%x cannot be had at present: try again in a while", key).because(err)
 	}
 }
-
-// rangeWriter holds back the plain text with which http.ServeContent refuses a
-// range, so that it can be refused as everything else.
-type rangeWriter struct {
-	http.ResponseWriter
-	refused bool
-}
-
-// WriteHeader passes on every status but the refusal.
-func (w *rangeWriter) WriteHeader(status int) {
-	if status == http.StatusRequestedRangeNotSatisfiable {
-		w.refused = true
-		return
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *rangeWriter) Write(b []byte) (int, error) {
-	if w.refused {
-		return len(b), nil
-	}
-	return w.ResponseWriter.Write(b)
-}
-
-// ReadFrom lets the kernel copy the file to the connection.
-func (w *rangeWriter) ReadFrom(r io.Reader) (int64, error) { return io.Copy(w.ResponseWriter, r) }
-
-// Unwrap is for http.ResponseController.
-func (w *rangeWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -57,10 +57,29 @@ func TestBlobs(t *testing.T) {
 		notModified.Del(name)
 	}
 	outside := `{"title":"The range lies outside of the blob","status":416,"detail":"the blob has 16 bytes","code":"RangeNotSatisfiable"}`
+	other := `{"title":"The bytes are not those that are asked for","status":412,"detail":"the blob has another tag than the header If-Match asks for","code":"PreconditionFailed"}`
 	for name, test := range map[string]struct {
 		header []string
 		want   answer
 	}{
+		// A cache between that kept this for a year would keep the blob from everybody.
+		"of another tag": {
+			header: []string{"If-Match", `"other"`},
+			want:   answer{Status: 412, Body: other, Header: problemHeader(other, "Content-Security-Policy", "default-src 'none'; sandbox")},
+		},
+		"of its tag": {
+			header: []string{"If-Match", `"` + digest + `"`},
+			want:   answer{Status: 200, Header: blobHeader(t, archiveText, digest), Body: archiveText},
+		},
+		"a unit that nobody knows": {
+			header: []string{"Range", "items=0-1"},
+			want:   answer{Status: 200, Header: blobHeader(t, archiveText, digest), Body: archiveText},
+		},
+		"a range of nothing": {
+			header: []string{"Range", "bytes=-0"},
+			want: answer{Status: 416, Body: outside, Header: problemHeader(outside, "Content-Range", "bytes */16",
+				"Content-Security-Policy", "default-src 'none'; sandbox")},
+		},
 		"whole": {want: answer{Status: 200, Header: blobHeader(t, archiveText, digest), Body: archiveText}},
 		"a range": {
 			header: []string{"Range", "bytes=8-9"},

@@ -3,7 +3,6 @@ package manifest
 import (
 	"math"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
@@ -40,9 +39,9 @@ func (s *Service) getDimina(w http.ResponseWriter, r *http.Request, h *host) *Pr
 	if !h.speaks(v1alpha1.DialectDimina) {
 		return problem(CodeDialectNotEnabled, "host app %s has not opted into the dialect %s", h.config.Name, v1alpha1.DialectDimina)
 	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return problem(CodeInvalidRequest, "the query is malformed")
+	query, p := queryOf(r)
+	if p != nil {
+		return p
 	}
 	channel, p := checkChannel(query.Get("channel"), "the parameter channel")
 	if p != nil {

@@ -68,7 +68,7 @@ func newZstdEncoder() *zstd.Encoder {
 	return e
 }
 
-// encode takes over raw.
+// encode takes over raw. Its tag is frozen: host apps make it by themselves of what they have.
 func encode(contentType string, raw []byte) *encoded {
 	e := &encoded{contentType: []string{contentType}}
 	sum := sha256.Sum256(raw)

@@ -247,5 +247,10 @@ func (o *eventWriter) send(text []byte) bool {
 	if _, err := o.w.Write(text); err != nil {
 		return false
 	}
-	return o.control.Flush() == nil
+	if o.control.Flush() != nil {
+		return false
+	}
+	// With HTTP/2 a deadline that passes ends the stream, also while nothing is being written.
+	_ = o.control.SetWriteDeadline(time.Time{})
+	return true
 }

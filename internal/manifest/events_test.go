@@ -28,6 +28,7 @@ const eventsPath = "/v1/hosts/wallet/events"
 type listener struct {
 	t      *testing.T
 	header http.Header
+	proto  string
 	lines  *bufio.Reader
 	close  func()
 	// id is that of the last event.
@@ -53,7 +54,7 @@ func (f *fixture) listen(header ...string) *listener {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &listener{t: t, header: response.Header, lines: bufio.NewReader(response.Body)}
+	l := &listener{t: t, header: response.Header, proto: response.Proto, lines: bufio.NewReader(response.Body)}
 	l.close = func() {
 		cancel()
 		response.Body.Close()
@@ -322,6 +323,26 @@ func TestAStreamOutlivesTheTimeLimitOfAnswers(t *testing.T) {
 	}
 	f.publish(shop())
 	l.want(changed("com.example.shop", 1000))
+}
+
+// With HTTP/2 a time limit of a write ends a stream that rests, too.
+func TestAStreamOfHTTP2OutlivesTheTimeLimitOfAWrite(t *testing.T) {
+	f := newFixture(t)
+	f.hostApp(wallet())
+	f.service.streams.times.write, f.service.streams.times.heartbeat = 2*time.Second, 3*time.Second
+	f.server = httptest.NewUnstartedServer(f.service.Handler())
+	f.server.EnableHTTP2 = true
+	f.server.Config.WriteTimeout = time.Second
+	f.server.StartTLS()
+	t.Cleanup(f.server.Close)
+	l := f.listen()
+	if l.proto != "HTTP/2.0" {
+		t.Fatalf("the stream is one of %s", l.proto)
+	}
+	l.want(reset)
+	if got := l.block(); got != ":" {
+		t.Errorf("instead of a heartbeat came %q", got)
+	}
 }
 
 func TestAClientThatStopsReadingIsCutOff(t *testing.T) {

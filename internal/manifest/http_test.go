@@ -3,9 +3,11 @@ package manifest
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/miniprogram-dev/miniprogram-operator/internal/delivery"
+	hostclient "github.com/miniprogram-dev/miniprogram-operator/sdk/go/client"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/dsse"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/release"
@@ -74,6 +77,10 @@ func TestProblems(t *testing.T) {
 			Body: `{"title":"The document alone does not decide","status":409,"detail":"the document needs lists that only the service holds: ask /v1/hosts/wallet/resolve","code":"ServiceDecides"}`}},
 		"an unknown channel": {path: shopPath + "?channel=nightly", want: answer{Status: 400,
 			Body: `{"title":"The request is invalid","status":400,"detail":"the parameter channel must be release or trial","code":"InvalidRequest"}`}},
+		"a channel that cannot be read": {path: shopPath + "?channel=tri%2", want: answer{Status: 400,
+			Body: `{"title":"The request is invalid","status":400,"detail":"the query is malformed","code":"InvalidRequest"}`}},
+		"two channels": {path: shopPath + "?channel=release&channel=trial", want: answer{Status: 400,
+			Body: `{"title":"The request is invalid","status":400,"detail":"the parameter channel stands there twice","code":"InvalidRequest"}`}},
 		"the trial channel": {path: shopPath + "?channel=trial", want: answer{Status: 403,
 			Body: `{"title":"The channel is not enabled for this host app","status":403,"detail":"host app wallet has not opted into the channel trial","code":"ChannelNotEnabled"}`}},
 		"a wrong method": {method: "DELETE", path: shopPath, want: answer{Status: 405, Header: http.Header{"Allow": {"GET, HEAD"}},
@@ -88,6 +95,12 @@ func TestProblems(t *testing.T) {
 			Body: `{"title":"The request is invalid","status":400,"detail":"the body is no JSON from byte 4 on","code":"InvalidRequest"}`}},
 		"resolve with a key of a wrong type": {method: "POST", path: resolve, body: `{"user":4915112345678}`, want: answer{Status: 400,
 			Body: `{"title":"The request is invalid","status":400,"detail":"user must be a string","code":"InvalidRequest"}`}},
+		"resolve with an attribute of a wrong type": {method: "POST", path: resolve, body: `{"attributes":{"+4915112345678":1}}`, want: answer{Status: 400,
+			Body: `{"title":"The request is invalid","status":400,"detail":"each of attributes must be a string","code":"InvalidRequest"}`}},
+		"resolve with attributes that are none": {method: "POST", path: resolve, body: `{"attributes":1}`, want: answer{Status: 400,
+			Body: `{"title":"The request is invalid","status":400,"detail":"attributes must be an object","code":"InvalidRequest"}`}},
+		"resolve with a key that is no text": {method: "POST", path: resolve, body: "{\"user\":\"\xff\"}", want: answer{Status: 400,
+			Body: `{"title":"The request is invalid","status":400,"detail":"the body is not UTF-8","code":"InvalidRequest"}`}},
 		"resolve with a number too large": {method: "POST", path: resolve, body: `{"programs":[{"installed":{"versionCode":49151123456784915112345678}}]}`, want: answer{Status: 400,
 			Body: `{"title":"The request is invalid","status":400,"detail":"programs.installed.versionCode must be a whole number","code":"InvalidRequest"}`}},
 		"resolve of a list": {method: "POST", path: resolve, body: `[]`, want: answer{Status: 400,
@@ -122,6 +135,8 @@ func TestProblems(t *testing.T) {
 			Body: `{"title":"The host app blocks the program","status":403,"detail":"host app strict blocks com.example.shop: a complaint","code":"Blocked"}`}},
 		"Dimina with a malformed query": {path: "/dimina/v1/hosts/wallet/com.example.shop.json?user=%2", want: answer{Status: 400,
 			Body: `{"title":"The request is invalid","status":400,"detail":"the query is malformed","code":"InvalidRequest"}`}},
+		"Dimina with two users": {path: "/dimina/v1/hosts/wallet/com.example.shop.json?user=a&user=b", want: answer{Status: 400,
+			Body: `{"title":"The request is invalid","status":400,"detail":"the parameter user stands there twice","code":"InvalidRequest"}`}},
 		"HEAD has no body": {method: "HEAD", path: "/v1/hosts/nobody/programs", want: answer{Status: 404,
 			Header: http.Header{"Content-Length": {"108"}}}},
 	}
@@ -218,6 +233,56 @@ func TestAClientCanVerifyWhatItGets(t *testing.T) {
 	if diff := cmp.Diff(shop(withTarget(500)), got.Document); diff != "" {
 		t.Errorf("document (-want +got):\n%s", diff)
 	}
+}
+
+// memory is a store of a host app.
+type memory map[string][]byte
+
+func (m memory) Load(_ context.Context, name string) ([]byte, error) { return m[name], nil }
+
+func (m memory) Save(_ context.Context, name string, value []byte) error {
+	m[name] = value
+	return nil
+}
+
+// Host apps make the tag of a document by themselves, and believe none that they are told.
+func TestAClientIsNotSentTwiceWhatItHas(t *testing.T) {
+	f := newFixture(t)
+	f.hostApp(wallet())
+	pinned, err := dsse.NewKey(&f.key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.publish(shop())
+	for _, compressed := range []bool{false, true} {
+		seen := &answered{from: &http.Transport{DisableCompression: !compressed}}
+		c := &hostclient.Client{
+			Base: f.server.URL, HostApp: "wallet", Pinned: []dsse.Key{pinned}, Store: memory{}, Now: f.options.Now,
+			HTTP: &http.Client{Transport: seen},
+		}
+		for range 3 {
+			if _, err := c.Fetch(t.Context(), "com.example.shop", "release"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := []int{200, 304, 304}; !slices.Equal(seen.documents, want) {
+			t.Errorf("compressed %v: answers %v, want %v", compressed, seen.documents, want)
+		}
+	}
+}
+
+// answered notes those of answers about documents.
+type answered struct {
+	from      *http.Transport
+	documents []int
+}
+
+func (s *answered) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := s.from.RoundTrip(r)
+	if err == nil && strings.Contains(r.URL.Path, "/programs/") {
+		s.documents = append(s.documents, response.StatusCode)
+	}
+	return response, err
 }
 
 func TestHEADAnswersAsGETWithoutABody(t *testing.T) {

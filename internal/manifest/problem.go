@@ -31,6 +31,7 @@ const (
 	CodeBodyTooLarge        = "BodyTooLarge"        // over 64 KiB
 	CodeUnsupportedMedia    = "UnsupportedMedia"    // the body is no JSON
 	CodeRangeNotSatisfiable = "RangeNotSatisfiable" // see Content-Range
+	CodePreconditionFailed  = "PreconditionFailed"  // If-Match names other bytes
 	CodeBlobMismatch        = "BlobMismatch"        // the registry has other bytes under that digest
 	CodeRegistryUnavailable = "RegistryUnavailable" // try again later
 	CodeExplainDisabled     = "ExplainDisabled"     // this installation explains nothing
@@ -73,6 +74,7 @@ var kinds = map[string]struct {
 	CodeBodyTooLarge:        {http.StatusRequestEntityTooLarge, "The request's body is too large"},
 	CodeUnsupportedMedia:    {http.StatusUnsupportedMediaType, "The request's body is no JSON"},
 	CodeRangeNotSatisfiable: {http.StatusRequestedRangeNotSatisfiable, "The range lies outside of the blob"},
+	CodePreconditionFailed:  {http.StatusPreconditionFailed, "The bytes are not those that are asked for"},
 	CodeBlobMismatch:        {http.StatusBadGateway, "The registry has other bytes than the document names"},
 	CodeRegistryUnavailable: {http.StatusBadGateway, "The registry could not be read"},
 	CodeExplainDisabled:     {http.StatusNotImplemented, "Explanations are not enabled"},

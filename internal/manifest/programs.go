@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/document"
 )
@@ -47,7 +48,26 @@ func channelOf(r *http.Request) (string, *Problem) {
 	if r.URL.RawQuery == "" {
 		return document.ChannelRelease, nil
 	}
-	return checkChannel(r.URL.Query().Get("channel"), "the parameter channel")
+	query, p := queryOf(r)
+	if p != nil {
+		return "", p
+	}
+	return checkChannel(query.Get("channel"), "the parameter channel")
+}
+
+// queryOf reads the query. What could be read in two ways, as by a cache that keeps the answer,
+// is refused.
+func queryOf(r *http.Request) (url.Values, *Problem) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, problem(CodeInvalidRequest, "the query is malformed")
+	}
+	for _, name := range []string{"channel", "user"} {
+		if len(query[name]) > 1 {
+			return nil, problem(CodeInvalidRequest, "the parameter %s stands there twice", name)
+		}
+	}
+	return query, nil
 }
 
 func checkChannel(channel, what string) (string, *Problem) {

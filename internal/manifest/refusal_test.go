@@ -102,6 +102,20 @@ func TestWhatCannotBeReadIsAnsweredWithAProblem(t *testing.T) {
 	}
 }
 
+// What names no path is told so in our words, and leads nowhere.
+func TestATargetThatIsNoPathIsAnsweredWithAProblem(t *testing.T) {
+	f := newFixture(t)
+	f.hostApp(wallet())
+	address := f.listening(t)
+	want := `{"title":"There is nothing at this address","status":404,"detail":"no address of this service has this path","code":"NotFound"}`
+	for _, line := range []string{"CONNECT mini.example.com:443", "GET *", "GET http://a?user=+4915112345678", "GET a:b?user=+4915112345678", "PUT http://a"} {
+		got := lastAnswer(t, address, line+" HTTP/1.1\r\nHost: a\r\n\r\n")
+		if diff := cmp.Diff(answer{Status: 404, Header: problemHeader(want), Body: want}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", line, diff)
+		}
+	}
+}
+
 // What a handler writes is nobody's refusal, whatever it looks like.
 func TestABlobThatLooksLikeARefusalIsHandedOutAsItIs(t *testing.T) {
 	one := "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
@@ -112,6 +126,7 @@ func TestABlobThatLooksLikeARefusalIsHandedOutAsItIs(t *testing.T) {
 			f.hostApp(wallet())
 			f.publish(shop(func(r *document.Release) { r.Stable.Archive = document.Blob{Digest: digest, Size: int64(len(text))} }))
 			f.source.set(digest, text)
+			f.get(blobPath(digest)) // who hangs up, as lastAnswer does, does not wait for the registry
 			address := f.listening(t)
 			raw := "GET " + blobPath(digest) + " HTTP/1.1\r\nHost: a\r\n\r\n"
 			if got := lastAnswer(t, address, raw+raw); got.Status != 200 || got.Body != text {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -234,11 +236,17 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) *Problem {
 	if plain, ok := into.(interface{ readPlain(text string) bool }); ok && plain.readPlain(body.String()) {
 		return nil
 	}
+	if !utf8.Valid(body.Bytes()) { // encoding/json would make one key of users of all that are none
+		return problem(CodeInvalidRequest, "the body is not UTF-8")
+	}
 	err = json.Unmarshal(body.Bytes(), into)
 	if err == nil {
 		return nil
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if wrong.Field == "attributes" && wrong.Type.Kind() == reflect.String {
+			return problem(CodeInvalidRequest, "each of attributes must be a string")
+		}
 		return problem(CodeInvalidRequest, "%s must be %s", orBody(wrong.Field), jsonName(wrong.Type.Kind().String()))
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {

@@ -54,8 +54,8 @@ func (s *Service) Handler() http.Handler {
 	})
 	mux.Handle("/", nowhere)
 	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// The mux would send it elsewhere, with all that the query says of a user.
-		if strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.Path, "/.") {
+		// The mux would send it elsewhere, with all that the query says of a user, or refuse in its own words.
+		if !strings.HasPrefix(r.URL.Path, "/") || strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.Path, "/.") {
 			nowhere.ServeHTTP(w, r)
 			return
 		}

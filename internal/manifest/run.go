@@ -203,12 +203,7 @@ func (s *Service) getFile(w http.ResponseWriter, r *http.Request) *Problem {
 		w.Header().Set(header.Name, header.Value)
 	}
 	describeFile(w.Header(), asked.hex, name)
-	ranges := &rangeWriter{ResponseWriter: w}
-	http.ServeContent(ranges, r, "", time.Time{}, io.NewSectionReader(archive, at.offset, at.size))
-	if ranges.refused {
-		return problem(CodeRangeNotSatisfiable, "the file has %d bytes", at.size)
-	}
-	return nil
+	return serveRange(w, r, io.NewSectionReader(archive, at.offset, at.size), "file", at.size)
 }
 
 // describeFile sets what depends on the file alone. Under one address the bytes never

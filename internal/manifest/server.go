@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
+	"log"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -97,10 +99,21 @@ func (s *Service) server(h http.Handler) *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		// What clients do wrong with a connection is no error of ours.
-		ErrorLog: slog.NewLogLogger(logr.ToSlogHandler(s.log.V(1)), slog.LevelInfo),
+		ErrorLog: log.New(nameless{s.log.V(1)}, "", 0),
 	}
 	tellRefusals(server, func(status int) { s.metrics.requests.WithLabelValues(unread, strconv.Itoa(status)).Inc() })
 	return server
+}
+
+// nameless logs what net/http says of a connection, without the address of who has it.
+type nameless struct{ logr.Logger }
+
+var peer = regexp.MustCompile(` from (\[[^\]]*\]|[0-9.]+):[0-9]+`)
+
+// Write implements io.Writer.
+func (l nameless) Write(line []byte) (int, error) {
+	l.Info(peer.ReplaceAllString(strings.TrimSpace(string(line)), " from a client"))
+	return len(line), nil
 }
 
 func (s *Service) publicServer(ctx context.Context, o *ServeOptions) (*http.Server, error) {

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
@@ -180,6 +181,22 @@ func writePEM(t *testing.T, path, kind string, der []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestTheLogHasNoAddressOfAClient(t *testing.T) {
+	var lines strings.Builder
+	f := newFixture(t, func(o *Options) {
+		o.Log = funcr.New(func(_, line string) { lines.WriteString(line) }, funcr.Options{Verbosity: 1})
+	})
+	errors := f.service.server(f.service.Handler()).ErrorLog
+	errors.Printf("http: TLS handshake error from %s: EOF\n", "192.0.2.7:4711")
+	errors.Printf("http2: server connection error from %v: PROTOCOL_ERROR", "[2001:db8::7%25eth0]:4711")
+	if got := lines.String(); strings.Contains(got, "4711") || strings.Contains(got, "192.0.2") || strings.Contains(got, "2001:db8") {
+		t.Errorf("the log is %s", got)
+	}
+	if got := lines.String(); !strings.Contains(got, "TLS handshake error from a client: EOF") || !strings.Contains(got, "error from a client: PROTOCOL_ERROR") {
+		t.Errorf("the log is %s", got)
 	}
 }
 

@@ -76,7 +76,6 @@ func (e *StatusError) Error() string {
 
 // known is what is stored of a program.
 type known struct {
-	ETag     string       `json:"etag"`
 	Envelope []byte       `json:"envelope"`
 	Seen     release.Seen `json:"seen"`
 }
@@ -93,6 +92,13 @@ type keys struct {
 // The error matches one of those of package release, is a *StatusError, or is of the
 // network or the store.
 func (c *Client) Fetch(ctx context.Context, appID, channel string) (*release.Verified, error) {
+	// What is asked for may come from a link that somebody was sent: it leads nowhere else, in the store or at the service.
+	if !document.IsAppID(appID) {
+		return nil, fmt.Errorf("%w: what is asked for, %.80q, is none", release.ErrAppID, appID)
+	}
+	if channel != document.ChannelRelease && channel != document.ChannelTrial {
+		return nil, fmt.Errorf("%w: what is asked for, %.80q, is none", release.ErrChannel, channel)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	name := "document/" + channel + "/" + appID
@@ -101,12 +107,12 @@ func (c *Client) Fetch(ctx context.Context, appID, channel string) (*release.Ver
 		return nil, err
 	}
 	address := c.host() + "/programs/" + url.PathEscape(appID) + "?channel=" + url.QueryEscape(channel)
-	envelope, tag, err := c.get(ctx, address, k.ETag, release.MaxEnvelopeSize)
+	envelope, err := c.get(ctx, address, tagsOf(k.Envelope), release.MaxEnvelopeSize)
 	if err != nil {
 		return nil, err
 	}
 	if envelope == nil { // it is the one that is stored; it may have expired since
-		envelope, tag = k.Envelope, k.ETag
+		envelope = k.Envelope
 	}
 	verified, err := c.believe(ctx, envelope, release.Expect{
 		AppID: appID, Channel: channel, HostApp: c.HostApp, Seen: k.Seen, Now: c.now(),
@@ -114,7 +120,7 @@ func (c *Client) Fetch(ctx context.Context, appID, channel string) (*release.Ver
 	if err != nil {
 		return nil, err
 	}
-	if err := c.save(ctx, name, known{ETag: tag, Envelope: envelope, Seen: verified.Seen()}); err != nil {
+	if err := c.save(ctx, name, known{Envelope: envelope, Seen: verified.Seen()}); err != nil {
 		return nil, err
 	}
 	return verified, nil
@@ -128,7 +134,8 @@ func (c *Client) believe(ctx context.Context, envelope []byte, expect release.Ex
 		return nil, err
 	}
 	var unfollowed error
-	if expect.Now.Sub(k.Followed) >= followEvery {
+	// A time that is still to come is of a clock that was wrong.
+	if since := expect.Now.Sub(k.Followed); since < 0 || since >= followEvery {
 		unfollowed = c.follow(ctx, k) // what was trusted before is trusted still
 	}
 	expect.Keys = k.Trust.SigningKeys(expect.Now)
@@ -175,7 +182,7 @@ func (c *Client) keys(ctx context.Context) (*keys, error) {
 }
 
 func (c *Client) follow(ctx context.Context, k *keys) error {
-	text, _, err := c.get(ctx, c.base()+"/v1/keys", "", keychain.MaxChainSize)
+	text, err := c.get(ctx, c.base()+"/v1/keys", "", keychain.MaxChainSize)
 	if err != nil {
 		return err
 	}
@@ -191,42 +198,24 @@ func (c *Client) follow(ctx context.Context, k *keys) error {
 	return c.save(ctx, "keys", k)
 }
 
-// get returns a body of at most limit bytes and its tag; no body when it is still the one
-// that the tag names.
-func (c *Client) get(ctx context.Context, address, tag string, limit int64) ([]byte, string, error) {
+// get returns a body of at most limit bytes; none when it is still one that the tags name.
+func (c *Client) get(ctx context.Context, address, tags string, limit int64) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	if tag != "" {
-		r.Header.Set("If-None-Match", tag)
+	if tags != "" {
+		r.Header.Set("If-None-Match", tags)
 	}
 	response, err := c.do(r)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }() // it was read
-	if response.StatusCode == http.StatusNotModified && tag != "" {
-		return nil, "", nil
+	if response.StatusCode == http.StatusNotModified && tags != "" {
+		return nil, nil
 	}
-	body, err := readAll(response, limit)
-	return body, response.Header.Get("ETag"), err
-}
-
-// do sends a request in the host app's name.
-func (c *Client) do(r *http.Request) (*http.Response, error) {
-	if c.Token != "" {
-		r.Header.Set("Authorization", "Bearer "+c.Token)
-	}
-	client := c.HTTP
-	if client == nil {
-		client = http.DefaultClient
-	}
-	response, err := client.Do(r)
-	if err != nil {
-		return nil, fmt.Errorf("asking the manifest service: %w", err)
-	}
-	return response, nil
+	return readAll(response, limit)
 }
 
 // readAll reads one byte more than may be there: the check of the size says so.

@@ -2,10 +2,12 @@ package client_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -33,6 +35,12 @@ const archive = "the archive of 1.4.2"
 func digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// tagOf is the tag that the service gives a text.
+func tagOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
 }
 
 func private(t testing.TB, name string) *ecdsa.PrivateKey {
@@ -88,6 +96,7 @@ type service struct {
 	now                     time.Time
 	documents, chains       atomic.Int32 // requests that were answered with a body
 	status                  int
+	tag                     string // instead of the document's own
 }
 
 func newService(t testing.TB) *service {
@@ -97,17 +106,19 @@ func newService(t testing.TB) *service {
 	s.chain("1 a a:Active")
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/hosts/wallet/programs/com.example.shop", func(w http.ResponseWriter, r *http.Request) {
-		switch tag := `"` + digest(s.envelope) + `"`; {
+		switch known := r.Header.Get("If-None-Match"); {
 		case s.status != 0:
 			w.WriteHeader(s.status)
 			_, _ = io.WriteString(w, `{"code":"Blocked","detail":"fraud"}`)
 		case r.Header.Get("Authorization") != "Bearer secret" || r.FormValue("channel") != "release":
 			w.WriteHeader(http.StatusUnauthorized)
-		case r.Header.Get("If-None-Match") == tag:
+		case len(known) > 1000:
+			w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge)
+		case strings.Contains(known, "*") || strings.Contains(known, tagOf(s.envelope)):
 			w.WriteHeader(http.StatusNotModified)
 		default:
 			s.documents.Add(1)
-			w.Header().Set("ETag", tag)
+			w.Header().Set("ETag", cmp.Or(s.tag, tagOf(s.envelope)))
 			_, _ = io.WriteString(w, s.envelope)
 		}
 	})
