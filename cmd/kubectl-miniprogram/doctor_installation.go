@@ -170,7 +170,7 @@ func diagnoseInstallation(f *installationFacts) []diagnosis {
 	case f.trusted.err != nil:
 		d.unknown("whether there is a key that signs", f.trusted.err)
 	case f.trusted.value == nil || len(f.trusted.value.Data) == 0:
-		d.add(levelMissing, "ConfigMap miniprogram-trusted-keys has no public key: the manager makes one with its first signature; see docs/keys.md where there was one before")
+		d.add(levelMissing, "ConfigMap miniprogram-trusted-keys has no public key: the manager makes one at its first start; see docs/keys.md where there was one before")
 	default:
 		d.ok("%s in ConfigMap miniprogram-trusted-keys", plural(len(f.trusted.value.Data), "public key"))
 	}

@@ -296,7 +296,7 @@ func TestWhatIsMissingInAnInstallationIsToldWithWhatToDo(t *testing.T) {
 		},
 		"a key": {
 			func(f *installationFacts) { f.trusted.value.Data = nil },
-			[]string{"missing: ConfigMap miniprogram-trusted-keys has no public key: the manager makes one with its first signature; see docs/keys.md where there was one before"},
+			[]string{"missing: ConfigMap miniprogram-trusted-keys has no public key: the manager makes one at its first start; see docs/keys.md where there was one before"},
 		},
 		"the registry": {
 			func(f *installationFacts) {

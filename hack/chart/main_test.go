@@ -46,8 +46,12 @@ func TestWhatMustOutliveAReleaseIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]int{"crds.yaml": 6, "namespaces.yaml": 1, "rbac.yaml": 0, "manager.yaml": 0} {
-		if got := strings.Count(string(files[name]), keep+": keep\n"); got != want {
-			t.Errorf("%s keeps %d objects, want %d", name, got, want)
+		for _, annotation := range []string{
+			"helm.sh/resource-policy: keep\n", "argocd.argoproj.io/sync-options: Prune=false\n", "argocd.argoproj.io/compare-options: IgnoreExtraneous\n",
+		} {
+			if got := strings.Count(string(files[name]), annotation); got != want {
+				t.Errorf("%s has %d objects with %s, want %d", name, got, strings.TrimSpace(annotation), want)
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,13 +14,18 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-const (
-	systemNamespace = "miniprogram-system"
-	// keep makes Helm leave an object in the cluster when the release goes or no
-	// longer has it. With the kinds all mini programs would go, and with the publication namespace
-	// what host apps are told, and the numbers that must never fall.
-	keep = "helm.sh/resource-policy"
-)
+const systemNamespace = "miniprogram-system"
+
+// kept are annotations that leave an object in the cluster when the release goes or no
+// longer has it. With the kinds all mini programs would go, and with the publication namespace
+// what host apps are told, and the numbers that must never fall.
+var kept = map[string]string{
+	"helm.sh/resource-policy": "keep",
+	// Argo CD looks at Helm's word when it deletes an Application, but not when it prunes. What
+	// is left there is no difference.
+	"argocd.argoproj.io/sync-options":    "Prune=false",
+	"argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+}
 
 // components are those of config/components that a value of the chart turns on. What
 // they add is taken from there; what they change is changed by the templates, which a
@@ -104,7 +110,7 @@ func add(texts map[string][]string, file string, object *resource.Resource) erro
 		if annotations == nil {
 			annotations = map[string]string{}
 		}
-		annotations[keep] = "keep"
+		maps.Copy(annotations, kept)
 		if err := object.SetAnnotations(annotations); err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ const (
 
 // TestTheChartIsInstalledWorksIsUpgradedAndGoes is the life of an installation: what
 // the chart installs runs as it says and publishes a version; an upgrade brings new
-// kinds and settings; uninstalled, it leaves the mini programs and what was
+// kinds and settings, and the way back leaves those kinds alone; uninstalled, it leaves the mini programs and what was
 // published; and installed again, it goes on with them.
 func TestTheChartIsInstalledWorksIsUpgradedAndGoes(t *testing.T) {
 	s := newSite(t)
@@ -59,6 +59,11 @@ func TestTheChartIsInstalledWorksIsUpgradedAndGoes(t *testing.T) {
 	must(t, service.Stop(patience))
 	manager, service = s.start(t, "manager"), s.start(t, "manifest-service")
 	s.goesOn(t, "after the upgrade", before)
+
+	s.helm(t, "upgrade", s.older(t), s.values(t, map[string]any{"crds": map[string]any{"install": false}}))
+	if got := s.shortNames(t); !slices.Contains(got, "mpr") {
+		t.Errorf("short names of Rollouts are %v on the way back: it took the newer kinds away", got)
+	}
 
 	must(t, manager.Stop(patience))
 	must(t, service.Stop(patience))

@@ -36,6 +36,10 @@ func TestPodsKeepToTheRestrictedStandard(t *testing.T) {
 				if err := admin.Create(t.Context(), pod.DeepCopy(), client.DryRunAll); err != nil {
 					t.Error(err)
 				}
+				// A cluster that gives numbers to namespaces refuses any other.
+				if own, container := pod.Spec.SecurityContext, pod.Spec.Containers[0].SecurityContext; own.RunAsUser != nil || own.RunAsGroup != nil || own.FSGroup != nil || container.RunAsUser != nil {
+					t.Error("the pod says numbers of a user or of groups; the image has them")
+				}
 				pod.Spec.Containers[0].SecurityContext.AllowPrivilegeEscalation = nil
 				if err := admin.Create(t.Context(), pod, client.DryRunAll); err == nil {
 					t.Error("the namespace takes pods that may gain rights, so it judges nothing")

@@ -9,10 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-const (
-	keep     = "helm.sh/resource-policy"
-	checksum = "checksum/settings"
-)
+const checksum = "checksum/settings"
+
+// kept is what leaves the kinds and the publication namespace in the cluster: Helm's word, and
+// Argo CD's for pruning, at which it does not look at Helm's.
+var kept = map[string]string{
+	"helm.sh/resource-policy": "keep", "argocd.argoproj.io/sync-options": "Prune=false", "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+}
 
 func TestTheChartInstallsWhatKustomizeInstalls(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -62,10 +65,12 @@ func takeWhatHelmAdds(t *testing.T, rendered map[string]*unstructured.Unstructur
 		switch object.GetKind() {
 		case "CustomResourceDefinition", "Namespace":
 			annotations := object.GetAnnotations()
-			if annotations[keep] != "keep" {
-				t.Errorf("%s goes with the release, and everything in it: annotation %s is %q", key, keep, annotations[keep])
+			for name, want := range kept {
+				if annotations[name] != want {
+					t.Errorf("%s goes with the release, and everything in it: annotation %s is %q, want %s", key, name, annotations[name], want)
+				}
+				delete(annotations, name)
 			}
-			delete(annotations, keep)
 			object.SetAnnotations(annotations)
 			if len(annotations) == 0 {
 				unstructured.RemoveNestedField(object.Object, "metadata", "annotations")

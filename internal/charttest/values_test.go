@@ -132,7 +132,7 @@ func TestEveryValueIsSeenWhereItBelongs(t *testing.T) {
 		}},
 		"route": {"HTTPRoute miniprogram-system miniprogram-manifest-service", []string{"spec", "hostnames"}, []any{"miniprograms.example.com", "run.example.net"}},
 		"ports that the manager reaches": {"NetworkPolicy miniprogram-system miniprogram-manager", []string{"spec", "egress"}, []any{
-			map[string]any{"ports": []any{port("UDP", 53), port("TCP", 53)}},
+			map[string]any{"ports": []any{port("UDP", 53), port("TCP", 53), port("UDP", 5353), port("TCP", 5353)}},
 			map[string]any{"ports": []any{port("TCP", 443), port("TCP", 6443), port("TCP", 5000), port("TCP", 9090), port("TCP", 8443)}},
 			map[string]any{
 				"to":    []any{map[string]any{"podSelector": map[string]any{"matchLabels": map[string]any{"app.kubernetes.io/name": "miniprogram-manifest-service"}}}},

@@ -141,6 +141,12 @@ func TestWhatArgoCDShowsOfWhatDoesNotGoOn(t *testing.T) {
 		Spec:       v1alpha1.MiniProgramSpec{AppID: g.ns + ".app", DisplayName: "thief", HostApps: []string{g.host}, Kind: "WebApp"},
 	}))
 	a.settles(t, "MiniProgram", "thief", "degraded_appIDTaken", "Degraded", "spec.appID shop-team.app is held by another MiniProgram")
+	change(t, g, g.olu, &v1alpha1.MiniProgram{}, "app", func(p *v1alpha1.MiniProgram) { p.Spec.Availability = v1alpha1.AvailabilitySuspended })
+	adam, name := g.adam(t)
+	change(t, g, adam, &v1alpha1.MiniProgram{}, "thief", func(p *v1alpha1.MiniProgram) {
+		p.Annotations = map[string]string{v1alpha1.ActionAnnotation: "transfer@1", v1alpha1.ActionByAnnotation: name}
+	})
+	a.settles(t, "MiniProgram", "thief", "degraded_transferSuspended", "Degraded", "app ID shop-team.app is suspended, and a transfer does not end that")
 }
 
 func TestWhatArgoCDShowsOfThePlatform(t *testing.T) {

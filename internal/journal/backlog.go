@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -48,25 +49,40 @@ func Carry(old string, last *Item, held func(Order) bool) string {
 		return "" // and all before it
 	}
 	b.Items = slices.DeleteFunc(b.Items, func(i Item) bool { return held(i.Order) })
-	for len(b.Items) > 0 {
-		if text := b.text(); len(text) <= maxBacklog {
-			return text
+	if len(b.Items) == 0 && b.Lost == nil {
+		return ""
+	}
+	text := b.text()
+	if len(text) <= maxBacklog {
+		return text
+	}
+	// Each try packs all that is left, and an abort waits for it: so the least that has to go
+	// is found by halving, and not one by one.
+	sort.Search(len(b.Items), func(n int) bool {
+		shorter := b.without(n).text()
+		fits := len(shorter) <= maxBacklog
+		if fits {
+			text = shorter
 		}
-		b.lose()
+		return fits
+	})
+	if len(text) > maxBacklog {
+		text = b.without(len(b.Items)).text()
 	}
-	if b.Lost != nil {
-		return b.text()
-	}
-	return ""
+	return text
 }
 
-func (b *Backlog) lose() {
-	n := b.Items[0].Number
-	if b.Lost == nil {
-		b.Lost = &Lost{First: n}
+// without is the backlog with the n oldest items lost.
+func (b *Backlog) without(n int) *Backlog {
+	if n == 0 {
+		return b
 	}
-	b.Lost.Count, b.Lost.Last = b.Lost.Count+1, n
-	b.Items = b.Items[1:]
+	lost := Lost{First: b.Items[0].Number}
+	if b.Lost != nil {
+		lost = *b.Lost
+	}
+	lost.Count, lost.Last = lost.Count+int64(n), b.Items[n-1].Number
+	return &Backlog{Items: b.Items[n:], Lost: &lost}
 }
 
 // text gives the same text for the same backlog.

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -193,6 +194,58 @@ func TestABacklogIsBoundedAndCountsWhatItLoses(t *testing.T) {
 	if len(text) > 160<<10 || b.Lost == nil || b.Lost.First != 1 || b.Lost.Count+int64(len(b.Items)) != 9 || b.Items[len(b.Items)-1].Number != 9 {
 		t.Errorf("%d bytes, lost %+v, %d items", len(text), b.Lost, len(b.Items))
 	}
+}
+
+func TestABacklogLosesNoMoreThanItHasTo(t *testing.T) {
+	old, items := fullBacklog(t)
+	long := randomItem(t, 1001, 20<<10)
+	got := journal.ParseBacklog(journal.Carry(old, long, neverHeld))
+	if got.Lost == nil || got.Lost.Count < 10 || len(got.Items) < 10 {
+		t.Fatalf("%d items are left, %+v is lost: the long one has to cost some, and not all", len(got.Items), got.Lost)
+	}
+	lost := got.Lost.Count
+	if diff := cmp.Diff(journal.Backlog{Items: append(items[lost:], *long), Lost: &journal.Lost{Count: lost, First: 1, Last: lost}}, got); diff != "" {
+		t.Errorf("kept (-want +got):\n%s", diff)
+	}
+	more := backlogText(t, journal.Backlog{Items: append(items[lost-1:len(items):len(items)], *long), Lost: &journal.Lost{Count: lost - 1, First: 1, Last: lost - 1}})
+	if len(more) <= 160<<10 {
+		t.Errorf("%d were lost, but with one more the backlog has %d bytes", lost, len(more))
+	}
+}
+
+func neverHeld(journal.Order) bool { return false }
+
+// fullBacklog is as much as fits of short documents.
+func fullBacklog(t testing.TB) (string, []journal.Item) {
+	t.Helper()
+	items := make([]journal.Item, 0, 1000)
+	for n := range int64(cap(items)) {
+		items = append(items, *randomItem(t, n+1, 100))
+	}
+	text := backlogText(t, journal.Backlog{Items: items})
+	if len(text) > 160<<10 || len(text) < 120<<10 {
+		t.Fatalf("the backlog has %d bytes", len(text))
+	}
+	return text, items
+}
+
+// randomItem cannot be compressed to less than so many bytes.
+func randomItem(t testing.TB, n int64, bytes int) *journal.Item {
+	t.Helper()
+	text := make([]byte, bytes)
+	if _, err := rand.Read(text); err != nil {
+		t.Fatal(err)
+	}
+	return &journal.Item{Order: journal.Order{Number: n, Second: n}, Envelope: fmt.Sprintf("%x", text), Written: noon}
+}
+
+func backlogText(t testing.TB, b journal.Backlog) string {
+	t.Helper()
+	raw, err := json.Marshal(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return journal.Pack(raw)
 }
 
 func TestWhatUnpacksToTooMuchIsNotRead(t *testing.T) {

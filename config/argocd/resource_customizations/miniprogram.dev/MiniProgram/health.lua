@@ -1,5 +1,7 @@
 -- Suspended is what somebody wanted, and the message says it. Only a Rollout is ever
--- Suspended here, for that holds back later waves.
+-- Suspended here, for that holds back later waves. A suspended app ID is not transferred before
+-- this one is suspended, too: that takes a commit, and no commit is synced while a sync waits
+-- for what is Progressing, so it is Degraded.
 local health = {status = "Progressing"}
 local status = obj.status or {}
 local conditions = {}
@@ -19,6 +21,8 @@ elseif is("Stalled") then
   health.status, health.message = "Degraded", conditions.Stalled.message
 elseif is("Ready") then
   health.status, health.message = "Healthy", ready.message
+elseif ready.reason == "Suspended" then
+  health.status, health.message = "Degraded", ready.message
 else
   health.message = ready.message
 end
