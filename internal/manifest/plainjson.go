@@ -7,8 +7,8 @@ import (
 
 // readPlain reads a request to resolve in the form that host apps send, and tells whether
 // it was that: the known names, each once, and texts of ASCII without escapes. It takes a fifth
-// of the time of encoding/json, to which all else is left. (FuzzPlainJSON compares: what is accepted here
-// encoding/json reads as the same.)
+// of the time of a library, to which all else is left. (FuzzPlainJSON compares: what is accepted
+// here that reads as the same.)
 func (q *resolveRequest) readPlain(text string) bool {
 	p := plainJSON{rest: text}
 	var read resolveRequest
@@ -128,7 +128,13 @@ func (p *plainJSON) fields(read func(name string)) {
 
 func (p *plainJSON) texts() map[string]string {
 	all := map[string]string{}
-	p.fields(func(name string) { all[name] = p.text() })
+	p.fields(func(name string) {
+		if _, twice := all[name]; twice {
+			p.wrong = true
+			return
+		}
+		all[name] = p.text()
+	})
 	return all
 }
 

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
+	kjson "sigs.k8s.io/json"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/sdk/go/decide"
@@ -239,10 +240,15 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) *Problem {
 	if !utf8.Valid(body.Bytes()) { // encoding/json would make one key of users of all that are none
 		return problem(CodeInvalidRequest, "the body is not UTF-8")
 	}
-	err = json.Unmarshal(body.Bytes(), into)
-	if err == nil {
+	// A name that stands twice, or in other case, is read in two ways by those who look at it on its way.
+	twice, err := kjson.UnmarshalStrict(body.Bytes(), into, kjson.DisallowDuplicateFields)
+	switch {
+	case len(twice) > 0:
+		return problem(CodeInvalidRequest, "a name stands twice in one object of the body")
+	case err == nil:
 		return nil
 	}
+	err = json.Unmarshal(body.Bytes(), into) // which tells the field
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if wrong.Field == "attributes" && wrong.Type.Kind() == reflect.String {
 			return problem(CodeInvalidRequest, "each of attributes must be a string")

@@ -84,6 +84,10 @@ func TestResolve(t *testing.T) {
 			request: `{"programs":[{"appID":"com.example.shop"}]}`,
 			want:    about(doc, doc.Stable, `install "reason":"NoKey"`+tail),
 		},
+		"a name in other case is another name": {
+			request: `{"USER":"` + inside + `","later":1,"programs":[{"appID":"com.example.shop"}]}`,
+			want:    about(doc, doc.Stable, `install "reason":"NoKey"`+tail),
+		},
 		"what is suspended is removed": {
 			request: `{"programs":[{"appID":"com.example.bad","installed":{"digest":"` + doc.Stable.Digest + `"}}]}`,
 			want:    about(suspended, nil, `remove "reason":"Suspended"`+tail),
