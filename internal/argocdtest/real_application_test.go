@@ -52,9 +52,10 @@ type application struct {
 			} `json:"syncResult"`
 		} `json:"operationState"`
 		Resources []struct {
-			Kind   string `json:"kind"`
-			Name   string `json:"name"`
-			Status string `json:"status"`
+			Kind            string `json:"kind"`
+			Name            string `json:"name"`
+			Status          string `json:"status"`
+			RequiresPruning bool   `json:"requiresPruning"`
 		} `json:"resources"`
 	} `json:"status"`
 }

@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/controlplane"
 )
 
@@ -69,6 +73,68 @@ func (i *installation) installsTheChart(t *testing.T) {
 		return ""
 	})
 	i.stays(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: systemNamespace}})
+}
+
+// keepsTheKinds lets the chart bring neither the kinds nor the namespace of published
+// documents any more, in a sync that prunes. With the kinds, every mini program would go.
+func (i *installation) keepsTheKinds(t *testing.T) {
+	kinds := &metav1.PartialObjectMetadataList{}
+	kinds.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinitionList"})
+	must(t, i.admin.List(t.Context(), kinds))
+	want := []string{"Namespace miniprogram-published"}
+	for _, kind := range kinds.Items {
+		if strings.HasSuffix(kind.Name, "."+v1alpha1.GroupVersion.Group) {
+			want = append(want, "CustomResourceDefinition "+kind.Name)
+		}
+	}
+	slices.Sort(want)
+
+	// The other number of managers makes a sync of it: what is only missing is no difference.
+	i.setsValues(t, `{"crds": {"install": false}, "publicationNamespace": {"create": false}, "manager": {"replicas": 3}}`)
+	a := i.awaitApp(t, byChart, "synced without the kinds", func(a application) bool {
+		return slices.Equal(a.left(), want) && a.Status.Sync.Status == "Synced" && a.Status.OperationState.Phase == "Succeeded"
+	})
+	for _, result := range a.Status.OperationState.SyncResult.Resources {
+		if result.Status == "Pruned" {
+			t.Errorf("%s %s was pruned", result.Kind, result.Name)
+		}
+	}
+	i.staysSynced(t, byChart)
+	for _, left := range want {
+		kind, name, _ := strings.Cut(left, " ")
+		o := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		o.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: kind})
+		if kind == "CustomResourceDefinition" {
+			o.SetGroupVersionKind(kinds.Items[0].GroupVersionKind())
+		}
+		i.stays(t, o)
+	}
+
+	i.setsValues(t, `{"crds": null, "publicationNamespace": null, "manager": null}`)
+	i.awaitApp(t, byChart, "synced with the kinds", func(a application) bool {
+		return len(a.left()) == 0 && a.Status.Sync.Status == "Synced" && a.Status.OperationState.Phase == "Succeeded"
+	})
+	i.staysSynced(t, byChart)
+}
+
+// setsValues merges values of the chart into its Application.
+func (i *installation) setsValues(t testing.TB, values string) {
+	t.Helper()
+	patch := fmt.Sprintf(`{"spec": {"source": {"helm": {"valuesObject": %s}}}}`, values)
+	must(t, i.admin.Patch(t.Context(), argoObject("Application", byChart), client.RawPatch("application/merge-patch+json", []byte(patch))))
+	i.refresh(t, byChart)
+}
+
+// left lists, in order, what an Application has in the cluster and no longer in its source.
+func (a application) left() []string {
+	var found []string
+	for _, r := range a.Status.Resources {
+		if r.RequiresPruning {
+			found = append(found, r.Kind+" "+r.Name)
+		}
+	}
+	slices.Sort(found)
+	return found
 }
 
 // unhealthy lists what of an Application Argo CD has another opinion of than Healthy.

@@ -36,6 +36,7 @@ func TestArgoCDPlaysALife(t *testing.T) {
 	}{
 		{"the operator is installed from Git, by client-side apply", i.installsTheOperator},
 		{"the chart takes its place, by server-side apply", i.installsTheChart},
+		{"the kinds stay when the chart no longer brings them", i.keepsTheKinds},
 		{"what was installed runs", func(*testing.T) { i.startOperator(t) }},
 		{"the platform and its groups come up wave by wave", i.bringsUpTheExample},
 		{"people approve, and rollouts begin", i.peopleApprove},
