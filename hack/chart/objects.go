@@ -21,8 +21,8 @@ const systemNamespace = "miniprogram-system"
 // what host apps are told, and the numbers that must never fall.
 var kept = map[string]string{
 	"helm.sh/resource-policy": "keep",
-	// Argo CD looks at Helm's word when it deletes an Application, but not when it prunes. What
-	// is left there is no difference.
+	// Argo CD looks at Helm's word when it deletes an Application, but not when it prunes the
+	// namespace. (Kinds it neither tracks nor prunes.) What is left there is no difference.
 	"argocd.argoproj.io/sync-options":    "Prune=false",
 	"argocd.argoproj.io/compare-options": "IgnoreExtraneous",
 }
