@@ -13,12 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/miniprogram-dev/miniprogram-operator/api/v1alpha1"
 	"github.com/miniprogram-dev/miniprogram-operator/internal/controlplane"
@@ -69,6 +71,7 @@ func eventually(t testing.TB, what string, ask func() string) {
 // install starts an Argo CD and returns when it can be worked with.
 func install(t *testing.T) *installation {
 	t.Helper()
+	ctrllog.SetLogger(logr.Discard()) // what clients have to say is in the errors
 	root, err := controlplane.RepositoryDir()
 	must(t, err)
 	i := &installation{root: root, dir: t.TempDir(), cp: controlplane.ForTest(t)}
